@@ -1,0 +1,39 @@
+# Everything runs from .venv/, which `make setup` builds from locks/dev.txt. Needs Python 3.11 or newer and make.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.locked
+
+.PHONY: help setup run test check bench demo
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
+
+$(STAMP): locks/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("turnout needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'
+	@echo "setting up $(VENV) (about a minute the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r locks/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(STAMP)  ## make .venv with all that running, testing and measuring need
+
+run: setup  ## serve on 127.0.0.1:8080 with policies/default.yaml
+	@exec $(BIN)/turnout serve
+
+test: setup  ## run the tests
+	@$(BIN)/python -m pytest
+
+check: setup  ## lint, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python -m pytest -q tests/test_import_rules.py
+
+bench: setup  ## measure the gateway beside a bare pass-through
+	@$(BIN)/python benchmarks/overhead.py
+
+demo: setup  ## send a few hundred prompts through a running gateway and show what they cost
+	@$(BIN)/python -m benchmarks.demo

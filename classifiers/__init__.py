@@ -1,0 +1,1 @@
+"""Text in, calibrated probabilities out. Knows nothing of the gateway."""
