@@ -1,0 +1,31 @@
+"""One call of one model, as the ledger keeps it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from gateway.usage import Usage
+
+Outcome = Literal["ok", "error", "timeout", "cancelled", "lost_hedge", "rejected"]
+
+
+class Attempt(msgspec.Struct):
+    """Filled in by the executor while the call runs; priced once, when it ends.
+
+    outcome: `rejected` means that it was not sent at all (breaker open, no credentials).
+    ttft_ms: from sending to the first content; None when none came. cost_nusd: nano-USD, None if unknown.
+    error: what went wrong, in words; status: the provider's HTTP status.
+    """
+
+    provider: str
+    model: str
+    outcome: Outcome = "ok"
+    status: int | None = None
+    ttft_ms: float | None = None
+    duration_ms: float = 0.0
+    usage: Usage | None = None
+    cost_nusd: int | None = 0
+    error: str | None = None
+    fault: str | None = None

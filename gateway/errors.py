@@ -1,0 +1,107 @@
+"""Every error the gateway raises, split by who must act. Edges render them in the caller's dialect.
+
+Bottom of the import order: imports nothing of the gateway. The policy and the classifiers have trees
+of their own (PolicyError, ArtifactError), since they do not know the gateway.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Fault = Literal[
+    "connect",  # refused, DNS, TLS: no byte was exchanged
+    "timeout",  # a deadline of ours passed
+    "status",  # the provider answered with an error status
+    "cut",  # the answer ended before it was complete
+    "malformed",  # bytes that are not the dialect
+    "reported",  # an error event inside a stream, or an error body under a 200
+    "empty",  # a finished answer without an answer in it
+    "unavailable",  # never tried: no credentials, the local model is not up, its breaker is open
+    "unsupported",  # this provider cannot carry something the request asks for
+]
+
+
+class TurnoutError(Exception):
+    """Base of them all. `message` names the thing, the value and the remedy."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class ConfigError(TurnoutError):
+    """The operator must act: a flag, a variable, a file."""
+
+
+class ClientError(TurnoutError):
+    """The caller must act. Rendered with its status and a stable code."""
+
+    def __init__(self, message: str, *, status: int = 400, code: str = "invalid_request", param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.param = param
+
+
+class Refused(TurnoutError):
+    """The policy, a limit or the gateway's own load says no. `retry_after_s` is set where waiting helps."""
+
+    def __init__(self, message: str, *, status: int, code: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamError(TurnoutError):
+    """A provider failed one attempt.
+
+    status: the provider's HTTP status where there was one. retry_after_s: what it asked for.
+    is_retryable: the same target may be asked again. is_callers_fault: no other target would do better,
+    so the provider's own message goes to the caller.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        fault: Fault,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        is_retryable: bool = False,
+        is_callers_fault: bool = False,
+        code: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.fault = fault
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.is_retryable = is_retryable
+        self.is_callers_fault = is_callers_fault
+        self.code = code
+        self.param = param
+
+
+class AllTargetsFailed(TurnoutError):
+    """Every target of the plan failed. `causes`: the last cause of each, in the order they were tried."""
+
+    def __init__(self, message: str, causes: list[dict[str, object]], *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.causes = causes
+        self.retry_after_s = retry_after_s
+
+
+class DeadlineExceeded(TurnoutError):
+    """The request's total deadline passed before an answer began."""
+
+    def __init__(self, message: str, causes: list[dict[str, object]]) -> None:
+        super().__init__(message)
+        self.causes = causes
+
+
+class LedgerUnavailable(Refused):
+    """The ledger cannot take an entry: better refuse than serve unbilled."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, status=503, code="ledger_unavailable", retry_after_s=5)

@@ -1,0 +1,128 @@
+"""From what a value check found to a message with line and remedy: unknown keys, near misses, keys of a later version."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from gateway.policy import schema
+from gateway.policy.errors import Problem
+from gateway.policy.source import Path, Source
+
+
+def unknown_name(kind: str, name: str, known: Any, where: str = "") -> str:
+    """A reference to something that is not defined, with the nearest name that is."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"; did you mean '{close[0]}'?" if close else f"; known: {', '.join(known) or 'none'}"
+    return f"{where + ': ' if where else ''}{kind} '{name}' is not defined{hint}"
+
+
+def problem_of(source: Source, error: ErrorDetails) -> Problem:
+    """One of pydantic's findings in the words of the file."""
+    path = _path_in(source.data, error["loc"])
+    line = source.line_of(path)
+    where = _shown(path)
+    key = str(path[-1]) if path else ""
+    kind, context, given = error["type"], error.get("ctx") or {}, error.get("input")
+    if kind == "extra_forbidden":
+        return Problem(source.file, line, _extra_key(source, path))
+    if kind == "missing":
+        return Problem(source.file, line, f"{_shown(path[:-1])}: `{key}` is missing; add it")
+    if kind == "literal_error":
+        message = f"`{where}` is {given!r}; it must be {context.get('expected')}"
+    elif kind.startswith("union_tag"):
+        message = f"`{where}`: kind must be one of openai, anthropic, litellm, local, fake, not {_kind_of(given)!r}"
+    elif kind == "string_pattern_mismatch":
+        message = f"`{where}`: {given!r} is not a name; use letters, digits and . _ : / -, starting with a letter or digit"
+    else:
+        shown = "" if isinstance(given, (dict, list)) else f" (it is {given!r})"
+        message = f"`{where}`: {error['msg'][:1].lower()}{error['msg'][1:]}{shown}"
+    return Problem(source.file, line, message)
+
+
+def _kind_of(given: object) -> object:
+    return given.get("kind") if isinstance(given, dict) else given
+
+
+def _path_in(data: Any, loc: tuple[int | str, ...]) -> Path:
+    """Pydantic's location without the names of union branches, which are not in the file."""
+    path: list[int | str] = []
+    here = data
+    for n, part in enumerate(loc):
+        if isinstance(here, dict) and part in here:
+            here = here[part]
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+        elif not (n == len(loc) - 1 and isinstance(here, dict) and isinstance(part, str)):
+            continue
+        elif part in _BRANCHES:
+            continue
+        path.append(part)
+    return tuple(path)
+
+
+_BRANCHES = frozenset({"openai", "anthropic", "litellm", "local", "fake", "PriceSpec", "Throughput", "[key]"})
+
+
+def _extra_key(source: Source, path: Path) -> str:
+    key, place = str(path[-1]), _place(path)
+    owner = _shown(path[:-1])
+    prefix = f"{owner}: " if owner else ""
+    if key in schema.LATER.get(place, ()):
+        return f"{prefix}`{key}` is not supported yet; remove it"
+    known = _KEYS[place] if place in _KEYS else ()
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}" if known else "remove it"
+    return f"{prefix}unknown key `{key}`; {hint}"
+
+
+def _place(path: Path) -> str:
+    """What kind of mapping the last key of the path stands in."""
+    if len(path) == 1:
+        return "policy"
+    words = [p for p in path[:-1] if isinstance(p, str)]
+    singular = {"providers": "provider", "models": "model", "routes": "route", "tests": "test", "entries": "entry"}
+    if len(path) == 3 and path[0] in singular:
+        return singular[str(path[0])]
+    return words[-1] if words else "policy"
+
+
+def _fields(kind: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(f.alias or name for name, f in kind.model_fields.items())
+
+
+_PROVIDERS = (
+    schema.OpenAIProvider,
+    schema.AnthropicProvider,
+    schema.LiteLLMProvider,
+    schema.LocalProvider,
+    schema.FakeProvider,
+)
+_KEYS: dict[str, tuple[str, ...]] = {
+    "policy": _fields(schema.PolicyFile),
+    "provider": tuple(dict.fromkeys(name for p in _PROVIDERS for name in _fields(p))),
+    "model": _fields(schema.ModelSpec),
+    "price": _fields(schema.PriceSpec),
+    "gpu": _fields(schema.GpuSpec),
+    "classifier": _fields(schema.ClassifierSpec),
+    "defaults": _fields(schema.DefaultsSpec),
+    "route": _fields(schema.RouteSpec),
+    "timeouts": _fields(schema.TimeoutsSpec),
+    "retry": _fields(schema.RetrySpec),
+    "cache": _fields(schema.CacheSpec),
+    "answer": _fields(schema.AnswerSpec),
+    "split": _fields(schema.SplitArm),
+    "test": _fields(schema.TestSpec),
+    "expect": _fields(schema.Expectation),
+    "entry": _fields(schema.FaqEntry),
+}
+
+
+def _shown(path: Path) -> str:
+    out = ""
+    for part in path:
+        out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else str(part)
+    return out

@@ -1,0 +1,1 @@
+"""Who can answer: one adapter a wire format, behind the port in base.py."""

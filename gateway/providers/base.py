@@ -1,0 +1,68 @@
+"""The port: what every provider adapter offers, and the pieces an answer arrives in.
+
+Whatever a provider speaks, its adapter takes and gives the OpenAI chat dialect, stream and not.
+Adapters map their vendor's failures to UpstreamError once, here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from gateway.policy.catalog import Model
+from gateway.request import ChatRequest
+from gateway.usage import Usage
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """Some bytes of an answer and what they mean.
+
+    data: stream events, whole ones, or the body of a whole answer. chars: length of the text in it.
+    usage: the last count seen. is_usage_only: an event that carries usage and no choice, which only callers
+    who asked for it get. is_end: nothing is missing from the answer; only such a piece ends it well.
+    """
+
+    data: bytes = b""
+    has_content: bool = False
+    chars: int = 0
+    usage: Usage | None = None
+    is_usage_only: bool = False
+    is_end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt: this request, to this model, with at most `connect_s` seconds for a connection."""
+
+    request: ChatRequest
+    model: Model
+    connect_s: float
+
+
+class Exchange(Protocol):
+    """A call under way. Read until a piece that is_end; close exactly once, read or not."""
+
+    async def read(self) -> list[Piece]:
+        """The next pieces, at least one. Raises UpstreamError when the answer breaks off or is no answer."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the connection; an answer that has not ended is cancelled upstream."""
+        ...
+
+
+class Provider(Protocol):
+    """An account or server that answers calls."""
+
+    @property
+    def unavailable(self) -> str | None:
+        """Why it cannot be called just now, None if it can."""
+        ...
+
+    async def open(self, call: Call) -> Exchange:
+        """Send the call; returns when the provider has accepted it. Raises UpstreamError."""
+        ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,124 @@
+"""Plays a model: scripted latency, speed and faults. Ships with the product, for demonstrations, rehearsals and tests.
+
+Each call takes the next step of the script, again from the start after the last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator, Sequence
+
+from gateway.chat import completion, new_id, sse, wire_usage
+from gateway.errors import UpstreamError
+from gateway.policy.schema import FakeStep
+from gateway.providers.base import Call, Exchange, Piece
+from gateway.providers.refusal import refusal, reported
+from gateway.usage import Usage
+
+_WORDS = (
+    "This is a rehearsed answer from the gateway's fake provider; no model was asked and nothing was paid. "
+    "It streams at the speed the policy gives it, so that routing, failover and spend can be watched safely. "
+)
+FAR_AWAY_S = 24 * 3600.0
+
+
+class FakeProvider:
+    """ttft_s: seconds to the first token. tokens_per_second: None is at once. words: length of an answer."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        ttft_s: float = 0.0,
+        tokens_per_second: float | None = None,
+        words: int = 40,
+        script: Sequence[FakeStep] = ("ok",),
+    ) -> None:
+        self._name, self._ttft_s, self._speed = name, ttft_s, tokens_per_second
+        self._words = list(itertools.islice(itertools.cycle(_WORDS.split()), words))
+        self._steps = itertools.cycle(script)
+        self.unavailable: str | None = None
+        self.calls = 0
+
+    async def open(self, call: Call) -> Exchange:
+        self.calls += 1
+        step: FakeStep = next(self._steps)
+        if step == "refuse":
+            raise UpstreamError(f"cannot connect to {self._name}: it is told to refuse", fault="connect", is_retryable=True)
+        if step.isdigit():
+            body = b'{"error": {"message": "told to answer %s"}}' % step.encode()
+            raise refusal(self._name, int(step), {}, body)
+        await asyncio.sleep(self._ttft_s)
+        usage = Usage(input=call.request.tokens_in, output=len(self._words))
+        if call.request.is_stream:
+            return _FakeStream(self._name, self._events(call.model.id, usage), step, self._pause_s)
+        return _FakeWhole(self._name, call.model.id, " ".join(self._words), usage, step, self._pause_s * usage.output)
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
+
+    @property
+    def _pause_s(self) -> float:
+        return 1 / self._speed if self._speed else 0.0
+
+    def _events(self, model: str, usage: Usage) -> Iterator[Piece]:
+        head = {"id": new_id(), "object": "chat.completion.chunk", "created": 0, "model": model}
+
+        def event(delta: dict[str, str], finish: str | None = None) -> bytes:
+            return sse({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+
+        yield Piece(event({"role": "assistant", "content": ""}))
+        for i, word in enumerate(self._words):
+            text = word if i == 0 else f" {word}"
+            yield Piece(event({"content": text}), has_content=True, chars=len(text))
+        yield Piece(event({}, "stop"))
+        yield Piece(sse({**head, "choices": [], "usage": wire_usage(usage)}), usage=usage, is_usage_only=True)
+        yield Piece(is_end=True)
+
+
+class _FakeStream:
+    """Faults come after a few tokens; `empty` before any."""
+
+    def __init__(self, name: str, pieces: Iterator[Piece], step: FakeStep, pause_s: float) -> None:
+        self._name, self._pieces, self._step, self._pause_s = name, pieces, step, pause_s
+        self._read = 0
+
+    async def read(self) -> list[Piece]:
+        self._read += 1
+        if self._step == "empty" or (self._step != "ok" and self._read > 4):
+            await _fail(self._name, self._step)
+        if self._pause_s:
+            await asyncio.sleep(self._pause_s)
+        return [next(self._pieces)]
+
+    async def aclose(self) -> None:
+        self._pieces = iter(())
+
+
+class _FakeWhole:
+    def __init__(self, name: str, model: str, text: str, usage: Usage, step: FakeStep, wait_s: float) -> None:
+        self._name, self._model, self._text, self._usage, self._step = name, model, text, usage, step
+        self._wait_s = wait_s
+
+    async def read(self) -> list[Piece]:
+        if self._step != "ok":
+            await _fail(self._name, self._step)
+        await asyncio.sleep(self._wait_s)
+        body = completion(self._text, self._model, self._usage)
+        return [Piece(body, has_content=True, chars=len(self._text), usage=self._usage, is_end=True)]
+
+    async def aclose(self) -> None:
+        """Holds nothing."""
+
+
+async def _fail(name: str, step: FakeStep) -> None:
+    if step == "stall":
+        await asyncio.sleep(FAR_AWAY_S)
+    if step == "malformed":
+        raise UpstreamError(f"{name}: a stream event is not a chat chunk: told to send bad JSON", fault="malformed")
+    if step == "reported":
+        raise reported(name, b'{"message": "told to report an error"}')
+    if step == "empty":
+        raise UpstreamError(f"{name}: the answer holds no message: told to be empty", fault="empty", is_retryable=True)
+    raise UpstreamError(f"{name}: the stream ended in mid-answer: told to cut", fault="cut", is_retryable=True)

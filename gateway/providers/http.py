@@ -1,0 +1,129 @@
+"""The one file that imports the upstream HTTP client. Bytes and statuses; knows no dialect.
+
+aiohttp, because under load its pool costs a fifteenth of httpx's (see docs/decisions).
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+
+import aiohttp
+
+from gateway.errors import Fault, UpstreamError
+
+WHOLE_BYTES_MAX = 64 * 1024 * 1024
+ERROR_BYTES_MAX = 64 * 1024
+
+
+class HttpClient:
+    """One connection pool for all providers. Opened on first use, inside the running loop."""
+
+    def __init__(self, user_agent: str) -> None:
+        self._user_agent = user_agent
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, connect_s: float) -> HttpResponse:
+        """Send a POST; returns when the response's headers are here.
+
+        connect_s bounds name look-up, TCP and TLS; the caller bounds the rest. Redirects are not followed,
+        since they would take the credentials along. Raises UpstreamError.
+        """
+        # The timeout object is cheap and per call, because each route has its own.
+        timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
+        try:
+            response = await self._opened().post(
+                url, data=body, headers=headers, timeout=timeout, allow_redirects=False, proxy=proxy_for(url)
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
+            raise _mapped(exc, url) from exc
+        return HttpResponse(response, url)
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # limit=0: how many calls may be in flight is a policy's decision, not the pool's.
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60)
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"user-agent": self._user_agent, "accept-encoding": "identity"},
+                read_bufsize=256 * 1024,
+            )
+        return self._session
+
+
+class HttpResponse:
+    """A response whose body has not been read. Close it exactly once."""
+
+    def __init__(self, response: aiohttp.ClientResponse, url: str) -> None:
+        self._response = response
+        self._url = url
+        self.status = response.status
+        self.headers = response.headers
+
+    async def read_chunk(self) -> bytes:
+        """What has arrived, at least a byte; b"" at the clean end. Raises UpstreamError when it breaks off."""
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, TimeoutError, OSError) as exc:
+            raise _mapped(exc, self._url, is_under_way=True) from exc
+
+    async def read_whole(self, bytes_max: int = WHOLE_BYTES_MAX) -> bytes:
+        """The rest of the body. Raises UpstreamError when it breaks off or is too large."""
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := await self.read_chunk():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > bytes_max:
+                raise UpstreamError(f"{_host(self._url)} sent more than {bytes_max} bytes", fault="malformed")
+        return b"".join(chunks)
+
+    def close(self) -> None:
+        """Drop the connection unless the body was read to its end (then it is back in the pool already)."""
+        self._response.close()
+
+
+def _mapped(exc: Exception, url: str, *, is_under_way: bool = False) -> UpstreamError:
+    where = _host(url)
+    fault: Fault = "cut" if is_under_way else "connect"
+    if isinstance(exc, aiohttp.ConnectionTimeoutError | aiohttp.ServerTimeoutError | TimeoutError):
+        return UpstreamError(f"no connection to {where} in time", fault="timeout", is_retryable=True)
+    if isinstance(exc, aiohttp.ClientConnectorDNSError):
+        reason = f"cannot look up {where}"
+    elif isinstance(exc, aiohttp.ClientSSLError):
+        reason = f"TLS to {where} failed: {exc}"
+    elif isinstance(exc, aiohttp.ClientConnectorError):
+        reason = f"cannot connect to {where}: {exc.os_error.strerror or exc}"
+    elif isinstance(exc, aiohttp.ServerDisconnectedError):
+        reason = f"{where} closed the connection without an answer"
+    elif isinstance(exc, aiohttp.InvalidURL):
+        reason = f"{url!r} is not an address"
+    elif is_under_way:
+        reason = f"the connection to {where} broke in mid-answer: {exc}"
+    else:
+        reason = f"{where} did not answer in HTTP: {exc}"
+    return UpstreamError(reason, fault=fault, is_retryable=not is_under_way)
+
+
+def _host(url: str) -> str:
+    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2] or url
+
+
+_PROXIES = urllib.request.getproxies()
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment (HTTPS_PROXY, NO_PROXY, …) names for this address."""
+    if not _PROXIES:
+        return None
+    parts = urllib.parse.urlsplit(url)
+    if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
+        return None
+    return _PROXIES.get(parts.scheme)

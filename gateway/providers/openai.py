@@ -1,0 +1,160 @@
+"""Any server that speaks the OpenAI chat API: the same dialect as the caller's, so bytes pass through."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.chat import Chunk, patched_body, read_chunk, to_events
+from gateway.errors import UpstreamError
+from gateway.providers.base import Call, Exchange, Piece
+from gateway.providers.http import ERROR_BYTES_MAX, HttpClient, HttpResponse
+from gateway.providers.refusal import refusal, reported
+from gateway.providers.sse import EventParser, EventTooLong, event_data, event_name
+
+
+class OpenAIProvider:
+    """base_url goes up to and with /v1."""
+
+    def __init__(
+        self,
+        name: str,
+        http: HttpClient,
+        base_url: str,
+        *,
+        api_key: str | None = None,
+        headers: dict[str, str] | None = None,
+        unavailable: str | None = None,
+    ) -> None:
+        self._name, self._http, self._api_key = name, http, api_key
+        self._url = base_url.rstrip("/") + "/chat/completions"
+        self._headers = {"content-type": "application/json", **(headers or {})}
+        if api_key:
+            self._headers["authorization"] = f"Bearer {api_key}"
+        self.unavailable = unavailable
+
+    async def open(self, call: Call) -> Exchange:
+        is_stream = call.request.is_stream
+        body = patched_body(call.request.body, call.model.id, wants_usage=is_stream)
+        response = await self._http.post(self._url, self._headers, body, connect_s=call.connect_s)
+        try:
+            if response.status != 200:
+                error = await response.read_whole(ERROR_BYTES_MAX)
+                raise refusal(self._name, response.status, response.headers, error, self._api_key)
+            is_events = response.headers.get("content-type", "").startswith("text/event-stream")
+        except BaseException:
+            response.close()
+            raise
+        if is_stream and is_events:
+            return OpenAIStream(self._name, response)
+        return OpenAIWhole(self._name, response, as_stream=is_stream)
+
+    async def aclose(self) -> None:
+        """The client belongs to whoever made it."""
+
+
+class OpenAIStream:
+    """A streamed answer. Each event is parsed as far as Chunk goes, so that a broken one is never passed on."""
+
+    def __init__(self, name: str, response: HttpResponse) -> None:
+        self._name, self._response = name, response
+        self._parser = EventParser()
+        self._is_finished = False  # a finish_reason was seen
+
+    async def read(self) -> list[Piece]:
+        while True:
+            chunk = await self._read_chunk()
+            if not chunk:
+                return [self._at_eof()]
+            try:
+                events = self._parser.feed(chunk)
+            except EventTooLong as exc:
+                raise UpstreamError(f"{self._name}: a stream event is too long", fault="malformed") from exc
+            pieces = [piece for event in events if (piece := self._piece(event)) is not None]
+            if pieces:
+                return pieces
+
+    async def aclose(self) -> None:
+        self._response.close()
+
+    async def _read_chunk(self) -> bytes:
+        try:
+            return await self._response.read_chunk()
+        except UpstreamError:
+            if self._is_finished:
+                return b""  # the answer is whole; how the connection ended no longer matters
+            raise
+
+    def _piece(self, event: bytes) -> Piece | None:
+        data = event_data(event)
+        if data is None:
+            return None  # a comment that keeps the connection alive
+        if data == b"[DONE]":
+            return self._at_eof(has_done=True)
+        chunk = self._parsed(data)
+        if chunk.error is not None and bytes(chunk.error) != b"null":
+            raise reported(self._name, bytes(chunk.error))
+        if event.startswith(b"event:") and event_name(event) == "error":
+            raise reported(self._name, data)
+        self._is_finished = self._is_finished or any(c.finish_reason is not None for c in chunk.choices or ())
+        return piece_of(event, chunk)
+
+    def _parsed(self, data: bytes) -> Chunk:
+        try:
+            return read_chunk(data)
+        except msgspec.DecodeError as exc:
+            raise UpstreamError(f"{self._name}: a stream event is not a chat chunk: {exc}", fault="malformed") from exc
+
+    def _at_eof(self, *, has_done: bool = False) -> Piece:
+        if not self._is_finished:
+            how = "ended with [DONE] but no finish_reason" if has_done else "ended in mid-answer"
+            raise UpstreamError(f"{self._name}: the stream {how}", fault="cut", is_retryable=True)
+        return Piece(is_end=True)
+
+
+def piece_of(event: bytes, chunk: Chunk) -> Piece:
+    """What a well-formed event means."""
+    has_content, chars = False, 0
+    for choice in chunk.choices or ():
+        if choice.delta is not None and choice.delta.has_content():
+            has_content = True
+            chars += choice.delta.chars()
+    return Piece(
+        data=event,
+        has_content=has_content,
+        chars=chars,
+        usage=chunk.usage.usage() if chunk.usage else None,
+        is_usage_only=chunk.usage is not None and not chunk.choices,
+    )
+
+
+class OpenAIWhole:
+    """An answer in one body. as_stream: the caller asked for a stream and the server did not give one."""
+
+    def __init__(self, name: str, response: HttpResponse, *, as_stream: bool) -> None:
+        self._name, self._response, self._as_stream = name, response, as_stream
+
+    async def read(self) -> list[Piece]:
+        body = await self._response.read_whole()
+        return whole_pieces(self._name, body, as_stream=self._as_stream)
+
+    async def aclose(self) -> None:
+        self._response.close()
+
+
+def whole_pieces(name: str, body: bytes, *, as_stream: bool) -> list[Piece]:
+    """A whole answer, checked, as pieces. Raises UpstreamError if it is an error or no answer at all."""
+    try:
+        chunk = read_chunk(body)
+    except msgspec.DecodeError as exc:
+        raise UpstreamError(f"{name}: the answer is not a chat completion: {exc}", fault="malformed") from exc
+    if chunk.error is not None and bytes(chunk.error) != b"null":
+        raise reported(name, bytes(chunk.error))
+    if not chunk.choices or any(choice.message is None for choice in chunk.choices):
+        raise UpstreamError(f"{name}: the answer holds no message", fault="empty", is_retryable=True)
+    usage = chunk.usage.usage() if chunk.usage else None
+    chars = sum(choice.message.chars() for choice in chunk.choices if choice.message)
+    if not as_stream:
+        return [Piece(data=body, has_content=True, chars=chars, usage=usage, is_end=True)]
+    events = to_events(body, with_usage=False)
+    pieces = [Piece(data=b"".join(events), has_content=True, chars=chars, usage=usage)]
+    return [*pieces, Piece(is_end=True)]

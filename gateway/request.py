@@ -1,0 +1,77 @@
+"""One chat request as the edge understood it: the bytes as they came, and what was read of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from gateway.chat import ChatHead
+from gateway.usage import estimate_tokens
+
+CacheDirective = Literal["bypass", "refresh", "only"]
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """body is the caller's JSON, unchanged; head is what the gateway reads of it."""
+
+    request_id: str
+    body: bytes
+    head: ChatHead
+    dialect: str = "openai_chat"
+    forced_route: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    session: str | None = None
+    cache: CacheDirective | None = None
+    is_debug: bool = False
+
+    @property
+    def is_stream(self) -> bool:
+        return bool(self.head.stream)
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether a streaming caller asked for the usage event."""
+        options = self.head.stream_options
+        return bool(options and options.include_usage)
+
+    @cached_property
+    def last_user_text(self) -> str:
+        """The text of the last message by the user; empty if there is none."""
+        for message in reversed(self.head.messages):
+            if message.role == "user":
+                return message.text()
+        return ""
+
+    @cached_property
+    def user_turns(self) -> int:
+        return sum(message.role == "user" for message in self.head.messages)
+
+    @cached_property
+    def tokens_in(self) -> int:
+        """Estimated input tokens: the texts of all messages, and the tools."""
+        chars = sum(len(m.text()) for m in self.head.messages)
+        chars += sum(len(bytes(t)) for t in [*(self.head.tools or []), *(self.head.functions or [])])
+        return estimate_tokens(chars)
+
+    @cached_property
+    def has_tools(self) -> bool:
+        if self.head.tools or self.head.functions:
+            return True
+        return any(m.role in ("tool", "function") or m.tool_calls is not None for m in self.head.messages)
+
+    @cached_property
+    def has_images(self) -> bool:
+        return any(
+            part.type in ("image_url", "input_image", "image")
+            for m in self.head.messages
+            if isinstance(m.content, list)
+            for part in m.content
+        )
+
+    @cached_property
+    def has_json_schema(self) -> bool:
+        wanted = self.head.response_format
+        return wanted is not None and wanted.type in ("json_object", "json_schema")

@@ -1,0 +1,40 @@
+"""Tokens that one answer used."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Usage(msgspec.Struct, frozen=True):
+    """Token counts of one attempt.
+
+    input: all input tokens, cached ones included. output: all output tokens, reasoning included.
+    cached_input, cache_write: parts of input that the provider prices differently. reasoning: part of output.
+    estimated: True when we counted because the provider did not say.
+    """
+
+    input: int = 0
+    output: int = 0
+    cached_input: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+    estimated: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            input=self.input + other.input,
+            output=self.output + other.output,
+            cached_input=self.cached_input + other.cached_input,
+            cache_write=self.cache_write + other.cache_write,
+            reasoning=self.reasoning + other.reasoning,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+# English prose runs at about four characters a token with the usual byte-pair vocabularies.
+CHARS_PER_TOKEN = 4
+
+
+def estimate_tokens(chars: int) -> int:
+    """About how many tokens a text of `chars` characters has; at least 1 for any text at all."""
+    return -(-chars // CHARS_PER_TOKEN)
