@@ -16,6 +16,7 @@ class Attempt(msgspec.Struct):
 
     outcome: `rejected` means that it was not sent at all (breaker open, no credentials).
     ttft_ms: from sending to the first content; None when none came. cost_nusd: nano-USD, None if unknown.
+    busy_s: its share of the machine's time, for models that are paid by the hour.
     error: what went wrong, in words; status: the provider's HTTP status.
     """
 
@@ -25,6 +26,7 @@ class Attempt(msgspec.Struct):
     status: int | None = None
     ttft_ms: float | None = None
     duration_ms: float = 0.0
+    busy_s: float = 0.0
     usage: Usage | None = None
     cost_nusd: int | None = 0
     error: str | None = None

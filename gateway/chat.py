@@ -191,14 +191,15 @@ def with_cost(event: bytes, usage: Usage, cost_usd: float | None) -> bytes:
     return sse(fields)
 
 
-def usage_event(like: bytes | None, model: str, usage: Usage, cost_usd: float | None) -> bytes:
-    """A usage event of our own, for a provider that sent none. like: an event of the same stream, for its id."""
-    given: dict[str, Any] = msgspec.json.decode(data_of(like)) if like else {}
-    fields = {
+def usage_event(events: bytes, usage: Usage, cost_usd: float | None) -> bytes:
+    """A usage event of our own, for a stream without one. events: of the same stream, the first gives its id."""
+    first = data_of(events.split(b"\n\n", 1)[0]) if events else b""
+    given: dict[str, Any] = msgspec.json.decode(first) if first else {}
+    fields: dict[str, Any] = {
         "id": given.get("id") or new_id(),
         "object": "chat.completion.chunk",
         "created": given.get("created") or int(time.time()),
-        "model": given.get("model") or model,
+        "model": given.get("model") or "",
         "choices": [],
         "usage": {**wire_usage(usage), "cost": cost_usd},
     }
@@ -250,8 +251,8 @@ def completion(text: str, model: str, usage: Usage) -> bytes:
 _NOT_IN_DELTA = frozenset({"message", "finish_reason", "index", "logprobs"})
 
 
-def to_events(body: bytes, *, with_usage: bool, cost_usd: float | None = 0.0) -> list[bytes]:
-    """A whole answer as a stream: role, content, finish and, if wanted, usage; without the final [DONE]."""
+def to_events(body: bytes) -> bytes:
+    """A whole answer as a stream: role and content, then the finish; without usage and the final [DONE]."""
     whole: dict[str, Any] = msgspec.json.decode(body)
     head = {k: v for k, v in whole.items() if k not in ("choices", "usage", "object")}
     head["object"] = "chat.completion.chunk"
@@ -266,13 +267,14 @@ def to_events(body: bytes, *, with_usage: bool, cost_usd: float | None = 0.0) ->
         said = {"index": index, "delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None, **rest}
         last = {"index": index, "delta": {}, "logprobs": None, "finish_reason": choice.get("finish_reason")}
         events += [sse({**head, "choices": [said]}), sse({**head, "choices": [last]})]
-    if with_usage:
-        events.append(sse({**head, "choices": [], "usage": {**(whole.get("usage") or {}), "cost": cost_usd}}))
-    return events
+    return b"".join(events)
 
 
-def assemble(events: Iterable[bytes]) -> bytes:
-    """A complete stream's events as one whole answer. Unknown fields are kept, the last value wins."""
+def assemble(events: Iterable[bytes], counted: Usage | None = None) -> bytes:
+    """A complete stream's events as one whole answer. Unknown fields are kept, the last value wins.
+
+    counted: the usage, for events without any.
+    """
     whole: dict[str, Any] = {}
     choices: dict[int, dict[str, Any]] = {}
     usage: dict[str, Any] | None = None
@@ -287,6 +289,8 @@ def assemble(events: Iterable[bytes]) -> bytes:
         whole.update(fields)
     whole["object"] = "chat.completion"
     whole["choices"] = [_finished(index, choices[index]) for index in sorted(choices)]
+    if usage is None and counted is not None:
+        usage = wire_usage(counted)
     if usage is not None:
         usage.pop("cost", None)
         whole["usage"] = usage

@@ -105,3 +105,14 @@ class LedgerUnavailable(Refused):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, status=503, code="ledger_unavailable", retry_after_s=5)
+
+
+def status_of(error: TurnoutError) -> int:
+    """The HTTP status that says so."""
+    if isinstance(error, ClientError | Refused):
+        return error.status
+    if isinstance(error, DeadlineExceeded):
+        return 504
+    if isinstance(error, AllTargetsFailed | UpstreamError):
+        return 502
+    return 500

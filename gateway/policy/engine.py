@@ -53,7 +53,7 @@ def _forced(
 
 def _direct(policy: Policy, model: str, facts: Facts, candidates: Mapping[str, Candidate]) -> Plan:
     targets, left_out = _sift((model,), facts, candidates)
-    return Plan(DIRECT, f"requested:{model}", targets, policy.timeouts, policy.retry, policy.cache, left_out)
+    return Plan(DIRECT, f"requested:{model}", model, targets, policy.timeouts, policy.retry, policy.cache, left_out)
 
 
 def _take(route: Route, decided_by: str, facts: Facts, candidates: Mapping[str, Candidate], draw: float) -> Plan | Answer:
@@ -61,7 +61,7 @@ def _take(route: Route, decided_by: str, facts: Facts, candidates: Mapping[str, 
         return Answer(route.name, decided_by, route.answer)
     chosen = next((model for model, upto in route.arms if draw < upto), route.arms[-1][0])
     targets, left_out = _sift(tuple(dict.fromkeys((chosen, *route.fallback))), facts, candidates)
-    return Plan(route.name, decided_by, targets, route.timeouts, route.retry, route.cache, left_out)
+    return Plan(route.name, decided_by, chosen, targets, route.timeouts, route.retry, route.cache, left_out)
 
 
 def _sift(

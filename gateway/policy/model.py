@@ -85,15 +85,24 @@ class Tried:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Ask these models in this order. `left_out`: models of the route that cannot be asked now, and why."""
+    """Ask these models in this order. `left_out`: models of the route that cannot be asked now, and why.
+
+    wanted: the model that the policy would have asked first.
+    """
 
     route: str
     decided_by: str
+    wanted: str
     targets: tuple[str, ...]
     timeouts: Timeouts
     retry: Retry
     cache: CacheRule
     left_out: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def compromise(self) -> str | None:
+        """Why the wanted model is not even asked, None if it is: what the caller and the operator should know."""
+        return next((f"{model} is left out: {why}" for model, why in self.left_out if model == self.wanted), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ class Piece(msgspec.Struct, frozen=True):
 
     data: stream events, whole ones, or the body of a whole answer. chars: length of the text in it.
     usage: the last count seen. is_usage_only: an event that carries usage and no choice, which only callers
-    who asked for it get. is_end: nothing is missing from the answer; only such a piece ends it well.
+    who asked for it get. finish: the finish_reason, where one stands. is_end: nothing is missing from the answer;
+    only such a piece ends it well.
     """
 
     data: bytes = b""
@@ -29,6 +30,7 @@ class Piece(msgspec.Struct, frozen=True):
     chars: int = 0
     usage: Usage | None = None
     is_usage_only: bool = False
+    finish: str | None = None
     is_end: bool = False
 
 

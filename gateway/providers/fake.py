@@ -72,7 +72,7 @@ class FakeProvider:
         for i, word in enumerate(self._words):
             text = word if i == 0 else f" {word}"
             yield Piece(event({"content": text}), has_content=True, chars=len(text))
-        yield Piece(event({}, "stop"))
+        yield Piece(event({}, "stop"), finish="stop")
         yield Piece(sse({**head, "choices": [], "usage": wire_usage(usage)}), usage=usage, is_usage_only=True)
         yield Piece(is_end=True)
 
@@ -106,7 +106,7 @@ class _FakeWhole:
             await _fail(self._name, self._step)
         await asyncio.sleep(self._wait_s)
         body = completion(self._text, self._model, self._usage)
-        return [Piece(body, has_content=True, chars=len(self._text), usage=self._usage, is_end=True)]
+        return [Piece(body, has_content=True, chars=len(self._text), usage=self._usage, finish="stop", is_end=True)]
 
     async def aclose(self) -> None:
         """Holds nothing."""

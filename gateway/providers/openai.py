@@ -95,8 +95,9 @@ class OpenAIStream:
             raise reported(self._name, bytes(chunk.error))
         if event.startswith(b"event:") and event_name(event) == "error":
             raise reported(self._name, data)
-        self._is_finished = self._is_finished or any(c.finish_reason is not None for c in chunk.choices or ())
-        return piece_of(event, chunk)
+        piece = piece_of(event, chunk)
+        self._is_finished = self._is_finished or piece.finish is not None
+        return piece
 
     def _parsed(self, data: bytes) -> Chunk:
         try:
@@ -113,8 +114,9 @@ class OpenAIStream:
 
 def piece_of(event: bytes, chunk: Chunk) -> Piece:
     """What a well-formed event means."""
-    has_content, chars = False, 0
+    has_content, chars, finish = False, 0, None
     for choice in chunk.choices or ():
+        finish = choice.finish_reason or finish
         if choice.delta is not None and choice.delta.has_content():
             has_content = True
             chars += choice.delta.chars()
@@ -124,6 +126,7 @@ def piece_of(event: bytes, chunk: Chunk) -> Piece:
         chars=chars,
         usage=chunk.usage.usage() if chunk.usage else None,
         is_usage_only=chunk.usage is not None and not chunk.choices,
+        finish=finish,
     )
 
 
@@ -153,8 +156,8 @@ def whole_pieces(name: str, body: bytes, *, as_stream: bool) -> list[Piece]:
         raise UpstreamError(f"{name}: the answer holds no message", fault="empty", is_retryable=True)
     usage = chunk.usage.usage() if chunk.usage else None
     chars = sum(choice.message.chars() for choice in chunk.choices if choice.message)
+    finish = chunk.choices[0].finish_reason
     if not as_stream:
-        return [Piece(data=body, has_content=True, chars=chars, usage=usage, is_end=True)]
-    events = to_events(body, with_usage=False)
-    pieces = [Piece(data=b"".join(events), has_content=True, chars=chars, usage=usage)]
-    return [*pieces, Piece(is_end=True)]
+        return [Piece(data=body, has_content=True, chars=chars, usage=usage, finish=finish, is_end=True)]
+    events = to_events(body)
+    return [Piece(data=events, has_content=True, chars=chars, usage=usage, finish=finish), Piece(is_end=True)]

@@ -1,0 +1,299 @@
+"""Anthropic's answers in the OpenAI chat dialect: a whole message, or the events of a stream. No I/O.
+
+Thinking becomes `reasoning_content`, and besides, signed, `thinking_blocks`: put back into the assistant message
+they let a model that thinks go on after a tool call. Blocks and events of unknown types are passed over, as
+Anthropic's versioning asks of clients.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from gateway.chat import sse, wire_usage
+from gateway.errors import UpstreamError
+from gateway.providers.base import Piece
+from gateway.providers.refusal import reported
+from gateway.usage import Usage
+
+FINISH_REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "pause_turn": "length",  # cut short in a server tool, which we never ask for: not finished is what matters
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
+
+Json = dict[str, Any]
+
+
+class _Details(msgspec.Struct):
+    thinking_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    """As on the wire: running totals, where a later event may leave out what has not changed."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    output_tokens_details: _Details | None = None
+
+    def updated(self, later: _Usage) -> _Usage:
+        said = {name: value for name in self.__struct_fields__ if (value := getattr(later, name)) is not None}
+        return msgspec.structs.replace(self, **said)
+
+    def usage(self, *, estimated: bool = False) -> Usage:
+        cached_input, cache_write = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
+        details = self.output_tokens_details or _Details()
+        return Usage(
+            input=(self.input_tokens or 0) + cached_input + cache_write,
+            output=self.output_tokens or 0,
+            cached_input=cached_input,
+            cache_write=cache_write,
+            reasoning=details.thinking_tokens or 0,
+            estimated=estimated,
+        )
+
+
+class _Block(msgspec.Struct):
+    type: str
+    text: str = ""
+    thinking: str = ""
+    signature: str | None = None
+    data: str | None = None
+    id: str = ""
+    name: str = ""
+    input: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _StopDetails(msgspec.Struct):
+    explanation: str | None = None
+
+
+class _Message(msgspec.Struct):
+    type: str = ""
+    id: str = ""
+    model: str = ""
+    content: list[_Block] = []
+    stop_reason: str | None = None
+    stop_details: _StopDetails | None = None
+    usage: _Usage = msgspec.field(default_factory=_Usage)
+    error: msgspec.Raw | None = None
+
+
+class _Delta(msgspec.Struct):
+    type: str = ""
+    text: str = ""
+    thinking: str = ""
+    signature: str = ""
+    partial_json: str = ""
+    stop_reason: str | None = None
+    stop_details: _StopDetails | None = None
+
+
+class _Event(msgspec.Struct):
+    type: str
+    index: int = 0
+    message: _Message | None = None
+    content_block: _Block | None = None
+    delta: _Delta | None = None
+    usage: _Usage | None = None
+    error: msgspec.Raw | None = None
+
+
+_decode_event = msgspec.json.Decoder(_Event).decode
+_decode_message = msgspec.json.Decoder(_Message).decode
+
+
+def chat_body(name: str, body: bytes) -> bytes:
+    """A whole message as a chat completion. name: the provider's. Raises UpstreamError."""
+    try:
+        message = _decode_message(body)
+    except msgspec.DecodeError as exc:
+        raise UpstreamError(f"{name}: the answer is not an Anthropic message: {exc}", fault="malformed") from exc
+    if message.error is not None:
+        raise reported(name, bytes(message.error))
+    if message.type != "message":
+        raise UpstreamError(f"{name}: the answer is {message.type!r}, not an Anthropic message", fault="malformed")
+    choice = {
+        "index": 0,
+        "message": _chat_message(message),
+        "logprobs": None,
+        "finish_reason": FINISH_REASONS.get(message.stop_reason or "", "stop"),
+    }
+    return msgspec.json.encode(
+        {
+            "id": message.id,
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": message.model,
+            "choices": [choice],
+            "usage": wire_usage(message.usage.usage()),
+        }
+    )
+
+
+def _chat_message(message: _Message) -> Json:
+    texts = [block.text for block in message.content if block.type == "text"]
+    thoughts = [block.thinking for block in message.content if block.type == "thinking" and block.thinking]
+    blocks = [thought for block in message.content if (thought := _thinking_block(block)) is not None]
+    calls = [
+        {"id": b.id, "type": "function", "function": {"name": b.name, "arguments": bytes(b.input).decode()}}
+        for b in message.content
+        if b.type == "tool_use"
+    ]
+    details = message.stop_details
+    fields: Json = {
+        "role": "assistant",
+        "content": "".join(texts) if texts or not calls else None,
+        "refusal": details.explanation if details and message.stop_reason == "refusal" else None,
+    }
+    if thoughts:
+        fields["reasoning_content"] = "".join(thoughts)
+    if blocks:
+        fields["thinking_blocks"] = blocks
+    if calls:
+        fields["tool_calls"] = calls
+    return fields
+
+
+def _thinking_block(block: _Block) -> Json | None:
+    if block.type == "thinking" and block.signature:
+        return {"type": "thinking", "thinking": block.thinking, "signature": block.signature}
+    if block.type == "redacted_thinking":
+        return {"type": "redacted_thinking", "data": block.data}
+    return None
+
+
+class StreamTranslation:
+    """One stream: feed it each event's data, in order."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._head: Json = {}
+        self._usage = _Usage()
+        self._blocks: dict[int, _Block] = {}  # those under way
+        self._calls: dict[int, int] = {}  # block index → index among the tool calls
+        self._spoken: set[int] = set()  # tool blocks whose arguments have begun
+        self._is_finished = False
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """What the event says to the caller, often one piece. Raises UpstreamError."""
+        try:
+            event = _decode_event(data)
+        except msgspec.DecodeError as exc:
+            raise self._malformed(f"a stream event is not Anthropic's: {exc}") from exc
+        if event.type == "error" or event.error is not None:
+            raise reported(self._name, bytes(event.error or b"null"))
+        match event.type:
+            case "message_start":
+                return self._started(event.message)
+            case "content_block_start" if event.content_block is not None:
+                return self._block_started(event.index, event.content_block)
+            case "content_block_delta" if event.delta is not None:
+                return self._block_grown(event.index, event.delta)
+            case "content_block_stop":
+                return self._block_stopped(event.index)
+            case "message_delta":
+                return self._message_changed(event)
+            case "message_stop":
+                return self._ended()
+        return []  # ping, and what may come
+
+    def _malformed(self, what: str) -> UpstreamError:
+        return UpstreamError(f"{self._name}: {what}", fault="malformed")
+
+    def _event(self, delta: Json, finish_reason: str | None = None) -> bytes:
+        if not self._head:
+            raise self._malformed("the stream does not begin with message_start")
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return sse({**self._head, "choices": [choice]})
+
+    def _started(self, message: _Message | None) -> list[Piece]:
+        if message is None:
+            raise self._malformed("message_start holds no message")
+        self._head = {
+            "id": message.id,
+            "object": "chat.completion.chunk",
+            "created": int(time.time()),
+            "model": message.model,
+        }
+        self._usage = message.usage
+        # The input is counted, the output has hardly begun: an estimate, until message_delta has the total.
+        return [Piece(self._event({"role": "assistant", "content": ""}), usage=self._usage.usage(estimated=True))]
+
+    def _block_started(self, index: int, block: _Block) -> list[Piece]:
+        self._blocks[index] = block
+        if block.type == "text" and block.text:
+            return [self._said("content", block.text)]
+        if block.type == "thinking" and block.thinking:
+            return [self._said("reasoning_content", block.thinking)]
+        if block.type != "tool_use":
+            return []
+        self._calls[index] = len(self._calls)
+        given = bytes(block.input).decode()
+        given = "" if given == "{}" else given  # as a rule it is empty here and comes in deltas
+        function = {"name": block.name, "arguments": given}
+        return [self._called(index, {"id": block.id, "type": "function", "function": function}, given)]
+
+    def _block_grown(self, index: int, delta: _Delta) -> list[Piece]:
+        block = self._blocks.get(index)
+        if block is None:
+            raise self._malformed(f"a delta for block {index}, which has not begun")
+        if delta.text:
+            return [self._said("content", delta.text)]
+        if delta.thinking:
+            block.thinking += delta.thinking
+            return [self._said("reasoning_content", delta.thinking)]
+        if delta.signature:
+            block.signature = (block.signature or "") + delta.signature
+        if delta.partial_json and index in self._calls:
+            return [self._called(index, {"function": {"arguments": delta.partial_json}}, delta.partial_json)]
+        return []
+
+    def _block_stopped(self, index: int) -> list[Piece]:
+        block = self._blocks.pop(index, None)
+        if block is None:
+            raise self._malformed(f"the end of block {index}, which has not begun")
+        if index in self._calls and index not in self._spoken:
+            # A tool without parameters: clients parse the arguments as JSON, which "" is not.
+            return [self._called(index, {"function": {"arguments": "{}"}}, "{}")]
+        thought = _thinking_block(block)
+        return [Piece(self._event({"thinking_blocks": [thought]}))] if thought else []
+
+    def _message_changed(self, event: _Event) -> list[Piece]:
+        if event.usage is not None:
+            self._usage = self._usage.updated(event.usage)
+        delta = event.delta or _Delta()
+        if delta.stop_reason is None or self._is_finished:
+            return []
+        self._is_finished = True
+        finish_reason = FINISH_REASONS.get(delta.stop_reason, "stop")
+        details = delta.stop_details or _StopDetails()
+        refusal = details.explanation if finish_reason == "content_filter" else None
+        data = self._event({"refusal": refusal} if refusal else {}, finish_reason)
+        return [Piece(data, has_content=bool(refusal), chars=len(refusal or ""), usage=self._usage.usage())]
+
+    def _ended(self) -> list[Piece]:
+        if not self._is_finished:
+            raise UpstreamError(
+                f"{self._name}: the stream ended with message_stop but no stop_reason", fault="cut", is_retryable=True
+            )
+        usage = self._usage.usage()
+        data = sse({**self._head, "choices": [], "usage": wire_usage(usage)})
+        return [Piece(data, usage=usage, is_usage_only=True), Piece(is_end=True)]
+
+    def _said(self, field: str, text: str) -> Piece:
+        return Piece(self._event({field: text}), has_content=True, chars=len(text))
+
+    def _called(self, index: int, call: Json, arguments: str) -> Piece:
+        if arguments:
+            self._spoken.add(index)
+        data = self._event({"tool_calls": [{"index": self._calls[index], **call}]})
+        return Piece(data, has_content=True, chars=len(arguments) + len(call["function"].get("name", "")))

@@ -1,0 +1,90 @@
+"""From what litellm raises to an UpstreamError. Reads exceptions by what they carry; imports no SDK.
+
+litellm gives everything a status, also what never was an answer: a refused connection is its status 500, an
+unknown parameter its 400. So the chain of causes is asked first, and the status only where an answer came.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from gateway.errors import UpstreamError
+from gateway.providers.refusal import RETRYABLE, error_fields, refusal
+
+_PREFIX = re.compile(r"^(litellm\.\w+: |\w*(Error|Exception)(: | - ))+")
+_SUFFIX = re.compile(r"(\. Handle with `litellm\.\w+`\.?|\s*Traceback \(most recent call last\).*)$", re.DOTALL)
+_TIMEOUTS = frozenset({"Timeout", "TimeoutError", "APITimeoutError", "TimeoutException", "ConnectTimeout", "ReadTimeout"})
+_CONNECTS = frozenset({"ConnectError", "ServerDisconnectedError", "ClientConnectorError", "ConnectionRefusedError", "gaierror"})
+_CUTS = frozenset({"ReadError", "RemoteProtocolError", "WriteError", "ClientPayloadError", "ConnectionResetError"})
+_CONNECTS_WIDE = _CONNECTS | _CUTS | {"ClientConnectionError", "EndpointConnectionError", "BadStatusLine", "BadHttpMessage"}
+_MALFORMED = frozenset({"JSONDecodeError", "ValidationError"})
+# litellm's own refusals, of class BadRequestError though the caller's request may be fine elsewhere.
+_UNSUPPORTED = frozenset({"UnsupportedParamsError", "LiteLLMUnknownProvider"})
+_MESSAGE_CHARS_MAX = 2000
+
+
+def upstream_error(name: str, exc: Exception, secret: str | None, *, is_under_way: bool) -> UpstreamError:
+    """What an exception of litellm's means. name: the provider's. is_under_way: the answer had begun."""
+    message, code, param = _said(exc)
+    if secret:
+        message = message.replace(secret, "***")
+    text = f"{name}: {message}"
+    kinds = [type(e).__name__ for e in _causes(exc)]
+    headers = _headers(exc)
+    status = getattr(exc, "status_code", None)
+    if kinds[0] in _UNSUPPORTED:
+        return UpstreamError(text, fault="unsupported", code=code or "unsupported_parameter", param=param)
+    if headers is None or is_under_way:  # no error answer came
+        if not _TIMEOUTS.isdisjoint(kinds):
+            return UpstreamError(text, fault="timeout", is_retryable=True)
+        if is_under_way and not _CUTS.isdisjoint(kinds):
+            return UpstreamError(text, fault="cut", is_retryable=True)
+        if not _MALFORMED.isdisjoint(kinds):
+            return UpstreamError(text, fault="malformed")
+        if is_under_way:
+            return UpstreamError(text, fault="reported", code=code, is_retryable=True)
+        if not _CONNECTS_WIDE.isdisjoint(kinds):
+            return UpstreamError(text, fault="connect", is_retryable=True)
+    if not isinstance(status, int):
+        return UpstreamError(text, fault="malformed")  # an accident inside litellm; what, the message says
+    if headers is None:
+        # An error under a 200, or an SDK that keeps its headers to itself: the status is litellm's guess.
+        return UpstreamError(
+            text, fault="reported", status=status, code=code, param=param, is_retryable=status in RETRYABLE or status >= 500
+        )
+    body = msgspec.json.encode({"error": {"message": message, "code": code, "param": param}})
+    return refusal(name, status, headers, body)
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    """The exception and what led to it; bounded, as chains may have loops."""
+    cause: BaseException | None = exc
+    for _ in range(12):
+        if cause is None:
+            return
+        yield cause
+        cause = getattr(cause, "original_exception", None) or cause.__cause__ or cause.__context__
+
+
+def _said(exc: Exception) -> tuple[str, str | None, str | None]:
+    """(message, code, param), as the provider put it, without litellm's wrapping."""
+    text = _PREFIX.sub("", str(getattr(exc, "message", None) or exc))
+    text = _SUFFIX.sub("", text)[:_MESSAGE_CHARS_MAX]
+    body = getattr(exc, "body", None)
+    if isinstance(body, dict):
+        said, code, param = error_fields(msgspec.json.encode({"error": body}, enc_hook=str))
+    else:
+        said, code, param = error_fields(text.encode()) if text.startswith("{") else ("", None, None)
+    return said or text or type(exc).__name__, code, param
+
+
+def _headers(exc: Exception) -> Mapping[str, str] | None:
+    """The error answer's headers, names in lower case; None if there was no answer."""
+    found: Any = getattr(exc, "litellm_response_headers", None)
+    if not found:
+        found = getattr(getattr(exc, "response", None), "headers", None)
+    return {str(key).lower(): str(value) for key, value in found.items()} if found else None
