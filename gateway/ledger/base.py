@@ -1,0 +1,74 @@
+"""The ledger's noun, the entry of one request, and the port of the store that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from gateway.attempt import Attempt
+from gateway.usage import Usage
+
+EntryOutcome = Literal["ok", "error", "timeout", "cancelled", "refused"]
+CacheOutcome = Literal["hit-exact", "hit-semantic", "miss", "bypass"]
+
+
+class Entry(msgspec.Struct):
+    """One request. Money is in nano-USD; None is unknown, never 0.
+
+    at: seconds since 1970, UTC. model, provider: who answered; None when nobody was asked.
+    cost_nusd: paid to providers for all attempts. overhead_nusd: what deciding cost on top.
+    baseline_nusd: what the policy's baseline model would have cost for this usage.
+    """
+
+    request_id: str
+    at: float
+    dialect: str
+    requested_model: str
+    stream: bool
+    key: str
+    policy_hash: str
+    draw: float
+    team: str | None = None
+    tags: dict[str, str] = {}
+    session: str | None = None
+    route: str | None = None
+    decided_by: str | None = None
+    scores: dict[str, float] = {}
+    cache: CacheOutcome = "bypass"
+    cache_entry: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    attempts: list[Attempt] = []
+    usage: Usage | None = None
+    cost_nusd: int | None = 0
+    overhead_nusd: int = 0
+    baseline_nusd: int | None = 0
+    ttft_ms: float | None = None
+    duration_ms: float = 0.0
+    overhead_ms: float = 0.0
+    outcome: EntryOutcome = "ok"
+    status: int = 200
+    error: str | None = None
+
+    @property
+    def saved_nusd(self) -> int | None:
+        """Baseline less cost and overhead; may be negative; None when either is unknown."""
+        if self.cost_nusd is None or self.baseline_nusd is None:
+            return None
+        return self.baseline_nusd - self.cost_nusd - self.overhead_nusd
+
+
+class LedgerStore(Protocol):
+    """Append-only. Called from one thread at a time; may block."""
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        """Keep all of them or none. Raises OSError when it cannot just now."""
+        ...
+
+    def find(self, request_id: str) -> Entry | None:
+        """The latest entry with this id."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,165 @@
+"""The embedded ledger: one SQLite file in WAL mode, which several processes may write and read."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from gateway.attempt import Attempt
+from gateway.errors import ConfigError
+from gateway.ledger.base import Entry
+from gateway.usage import Usage
+
+VERSION = 1
+BUSY_TIMEOUT_MS = 5_000
+
+_SCHEMA = """
+CREATE TABLE entry (
+    id INTEGER PRIMARY KEY, request_id TEXT NOT NULL, at REAL NOT NULL, dialect TEXT NOT NULL,
+    requested_model TEXT NOT NULL, stream INTEGER NOT NULL, key TEXT NOT NULL, policy_hash TEXT NOT NULL,
+    draw REAL NOT NULL, team TEXT, tags TEXT NOT NULL, session TEXT, route TEXT, decided_by TEXT,
+    scores TEXT NOT NULL, cache TEXT NOT NULL, cache_entry TEXT, model TEXT, provider TEXT,
+    usage_input INTEGER, usage_output INTEGER, usage_cached_input INTEGER, usage_cache_write INTEGER,
+    usage_reasoning INTEGER, usage_estimated INTEGER,
+    cost_nusd INTEGER, overhead_nusd INTEGER NOT NULL, baseline_nusd INTEGER,
+    ttft_ms REAL, duration_ms REAL NOT NULL, overhead_ms REAL NOT NULL, outcome TEXT NOT NULL,
+    status INTEGER NOT NULL, error TEXT
+) STRICT;
+CREATE INDEX entry_at ON entry (at);
+CREATE INDEX entry_request_id ON entry (request_id);
+CREATE TABLE attempt (
+    entry INTEGER NOT NULL REFERENCES entry (id), n INTEGER NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+    outcome TEXT NOT NULL, status INTEGER, ttft_ms REAL, duration_ms REAL NOT NULL, busy_s REAL NOT NULL,
+    usage_input INTEGER, usage_output INTEGER, usage_cached_input INTEGER, usage_cache_write INTEGER,
+    usage_reasoning INTEGER, usage_estimated INTEGER, cost_nusd INTEGER, error TEXT, fault TEXT,
+    PRIMARY KEY (entry, n)
+) STRICT, WITHOUT ROWID;
+"""
+
+_USAGE = ("usage_input", "usage_output", "usage_cached_input", "usage_cache_write", "usage_reasoning", "usage_estimated")
+_PLAIN = (
+    "request_id at dialect requested_model stream key policy_hash draw team session route decided_by cache cache_entry "
+    "model provider cost_nusd overhead_nusd baseline_nusd ttft_ms duration_ms overhead_ms outcome status error"
+).split()
+_JSON = ("tags", "scores")
+_ATTEMPT = "provider model outcome status ttft_ms duration_ms busy_s cost_nusd error fault".split()
+
+
+class SqliteLedger:
+    """A LedgerStore in one file. Opening makes the file and brings its tables up to date. Raises ConfigError."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()  # one connection, used by the writer's thread and by whoever looks an entry up
+        self._db = connect(path)
+
+    def append(self, entries: Sequence[Entry]) -> None:
+        with self._lock:
+            try:
+                with self._db:
+                    for entry in entries:
+                        self._append(entry)
+            except sqlite3.Error as exc:
+                raise OSError(f"cannot write the ledger '{self._path}': {exc}") from exc
+
+    def _append(self, entry: Entry) -> None:
+        values = [getattr(entry, name) for name in _PLAIN]
+        values += [msgspec.json.encode(getattr(entry, name)).decode() for name in _JSON]
+        id_ = self._db.execute(_INSERT_ENTRY, [*values, *_usage_values(entry.usage)]).lastrowid
+        rows = (
+            [id_, n, *(getattr(a, name) for name in _ATTEMPT), *_usage_values(a.usage)]
+            for n, a in enumerate(entry.attempts, start=1)
+        )
+        self._db.executemany(_INSERT_ATTEMPT, rows)
+
+    def find(self, request_id: str) -> Entry | None:
+        with self._lock:
+            query = "SELECT * FROM entry WHERE request_id = ? ORDER BY id DESC LIMIT 1"
+            row = self._db.execute(query, (request_id,)).fetchone()
+            if row is None:
+                return None
+            attempts = self._db.execute("SELECT * FROM attempt WHERE entry = ? ORDER BY n", (row["id"],)).fetchall()
+        plain = {name: row[name] for name in _PLAIN} | {name: msgspec.json.decode(row[name]) for name in _JSON}
+        plain["stream"] = bool(plain["stream"])
+        return Entry(
+            **plain,
+            usage=_usage(row),
+            attempts=[Attempt(**{name: a[name] for name in _ATTEMPT}, usage=_usage(a)) for a in attempts],
+        )
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Open the ledger file; when not read_only, make it and its tables if need be. Raises ConfigError."""
+    try:
+        if not read_only:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        mode = "ro" if read_only else "rwc"
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True, check_same_thread=False)
+    except (OSError, sqlite3.Error) as exc:
+        raise ConfigError(_unusable(path, exc)) from exc
+    db.row_factory = sqlite3.Row
+    try:
+        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        if not read_only:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+        _migrate(db, path, read_only=read_only)
+    except sqlite3.Error as exc:
+        db.close()
+        raise ConfigError(_unusable(path, exc)) from exc
+    except ConfigError:
+        db.close()
+        raise
+    return db
+
+
+def _migrate(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        message = f"the ledger '{path}' was written by a newer Turnout (layout {version}, this one knows {VERSION}); upgrade"
+        raise ConfigError(message)
+    if version == VERSION or read_only:
+        return
+    # Two processes may come here at once: whoever gets the lock second finds the work done.
+    db.isolation_level = None
+    db.execute("BEGIN IMMEDIATE")
+    if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+        for statement in _SCHEMA.split(";\n"):
+            db.execute(statement)
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    db.execute("COMMIT")
+    db.isolation_level = "DEFERRED"
+
+
+def _unusable(path: Path, exc: Exception) -> str:
+    reason = getattr(exc, "strerror", None) or str(exc)
+    return f"cannot open the ledger '{path}': {reason}; make its folder writable or set TURNOUT_DATA_DIR to one that is"
+
+
+def _usage_values(usage: Usage | None) -> list[int | None]:
+    if usage is None:
+        return [None] * len(_USAGE)
+    return [usage.input, usage.output, usage.cached_input, usage.cache_write, usage.reasoning, int(usage.estimated)]
+
+
+def _usage(row: sqlite3.Row) -> Usage | None:
+    if row["usage_input"] is None:
+        return None
+    input_, output, cached, written, reasoning, estimated = (row[name] for name in _USAGE)
+    return Usage(input_, output, cached, written, reasoning, bool(estimated))
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+_INSERT_ENTRY = _insert("entry", [*_PLAIN, *_JSON, *_USAGE])
+_INSERT_ATTEMPT = _insert("attempt", ["entry", "n", *_ATTEMPT, *_USAGE])
