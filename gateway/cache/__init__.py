@@ -1,0 +1,1 @@
+"""Answers given before: keys, verification and the stores behind one port."""
