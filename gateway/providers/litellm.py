@@ -150,6 +150,7 @@ class LiteLLMStream:
         self._name, self._chunks, self._secret = name, chunks, secret
         self._usage: Json | None = None
         self._head: Json = {}
+        self._has_begun = False  # with some providers litellm sends the request at the first read
         self._is_finished = False
 
     async def read(self) -> list[Piece]:
@@ -159,7 +160,8 @@ class LiteLLMStream:
             except StopAsyncIteration:
                 return self._end()
             except Exception as exc:  # as in open()
-                raise upstream_error(self._name, exc, self._secret, is_under_way=True) from exc
+                raise upstream_error(self._name, exc, self._secret, is_under_way=self._has_begun) from exc
+            self._has_begun = True
             piece = self._piece(chunk.model_dump(exclude_none=True))
             if piece is not None:
                 return [piece]

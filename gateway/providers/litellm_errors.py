@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import UpstreamError
-from gateway.providers.refusal import RETRYABLE, error_fields, refusal
+from gateway.providers.refusal import CONTEXT_LENGTH, RETRYABLE, error_fields, refusal
 
 _PREFIX = re.compile(r"^(litellm\.\w+: |\w*(Error|Exception)(: | - ))+")
 _SUFFIX = re.compile(r"(\. Handle with `litellm\.\w+`\.?|\s*Traceback \(most recent call last\).*)$", re.DOTALL)
@@ -36,6 +36,8 @@ def upstream_error(name: str, exc: Exception, secret: str | None, *, is_under_wa
     kinds = [type(e).__name__ for e in _causes(exc)]
     headers = _headers(exc)
     status = getattr(exc, "status_code", None)
+    if "ContextWindowExceededError" in kinds:
+        code = CONTEXT_LENGTH
     if kinds[0] in _UNSUPPORTED:
         return UpstreamError(text, fault="unsupported", code=code or "unsupported_parameter", param=param)
     if headers is None or is_under_way:  # no error answer came
@@ -84,7 +86,10 @@ def _said(exc: Exception) -> tuple[str, str | None, str | None]:
 
 def _headers(exc: Exception) -> Mapping[str, str] | None:
     """The error answer's headers, names in lower case; None if there was no answer."""
-    found: Any = getattr(exc, "litellm_response_headers", None)
-    if not found:
-        found = getattr(getattr(exc, "response", None), "headers", None)
-    return {str(key).lower(): str(value) for key, value in found.items()} if found else None
+    for cause in _causes(exc):
+        found: Any = getattr(cause, "litellm_response_headers", None)
+        if not found:
+            found = getattr(getattr(cause, "response", None), "headers", None)
+        if found:
+            return {str(key).lower(): str(value) for key, value in found.items()}
+    return None

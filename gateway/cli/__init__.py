@@ -1,0 +1,1 @@
+"""The turnout command, a file a subcommand."""

@@ -1,0 +1,184 @@
+"""What is there and what is missing, with the remedy: for the first screen and for `turnout doctor`."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import sqlite3
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+from gateway.errors import ConfigError
+from gateway.ledger import price, sqlite
+from gateway.loading import load_router
+from gateway.policy import schema
+from gateway.policy.catalog import BusyPrice, Provider
+from gateway.policy.compile import Policy
+from gateway.policy.errors import PolicyError
+from gateway.policy.model import Candidate
+from gateway.providers.local import LocalModelError, find_weights
+from gateway.settings import Settings, check_address
+
+Level = Literal["ok", "missing", "broken"]
+REACH_S = 3.0
+CLOCK_SKEW_S = 60.0
+PRICES_OLD_DAYS = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """level: `missing` leaves something unused, `broken` stops something. remedy: what to do, "" if nothing."""
+
+    level: Level
+    thing: str
+    what: str
+    remedy: str = ""
+
+    @property
+    def mark(self) -> str:
+        return {"ok": "ok     ", "missing": "missing", "broken": "broken "}[self.level]
+
+    @property
+    def colour(self) -> str:
+        return {"ok": "green", "missing": "yellow", "broken": "red"}[self.level]
+
+
+def find_models(policy: Policy, candidates: Mapping[str, Candidate]) -> Iterator[Finding]:
+    """Each model of the policy: there, or why not."""
+    for name, model in policy.models.items():
+        provider = policy.providers[model.provider]
+        what = f"{name}: {model.id} at {model.provider}{_where(provider)}"
+        why = candidates[name].unavailable
+        if why is None:
+            yield Finding("ok", "model", what)
+        else:
+            yield Finding("missing", "model", f"{what}: {why}", _remedy(name, why))
+
+
+def find_all(settings: Settings) -> Iterator[Finding]:
+    """Everything the doctor looks at, as it is found. Never raises for what it is meant to find."""
+    try:
+        check_address(settings)
+        yield Finding("ok", "address", f"{settings.host}:{settings.port} may be listened on")
+    except ConfigError as exc:
+        yield Finding("broken", "address", str(exc))
+    try:
+        router = load_router(settings.policy)
+    except (PolicyError, ConfigError) as exc:
+        for line in str(exc).splitlines():
+            yield Finding("broken", "policy", line, "mend it; turnout policy check FILE says the same")
+        return
+    policy = router.policy
+    yield Finding("ok", "policy", f"{settings.policy} ({policy.hash}): {len(policy.routes)} routes, {len(policy.models)} models")
+    if router.classifier is not None:
+        yield Finding("ok", "classifier", f"{router.classifier.name} {router.classifier.version}")
+    yield from find_models(policy, _candidates(policy))
+    yield from _prices(policy)
+    yield from _ledger(settings)
+    for name, provider in policy.providers.items():
+        if any(m.provider == name for m in policy.models.values()) and name not in policy.unavailable:
+            yield from _reach(name, provider)
+
+
+def _candidates(policy: Policy) -> dict[str, Candidate]:
+    """The models as far as can be told without starting anything."""
+    return {
+        name: Candidate(name, m.provider, m.context_tokens, _unavailable(policy, m.provider, m.id))
+        for name, m in policy.models.items()
+    }
+
+
+def _unavailable(policy: Policy, provider_name: str, model_id: str) -> str | None:
+    provider = policy.providers[provider_name]
+    if provider_name in policy.unavailable:
+        return policy.unavailable[provider_name]
+    if isinstance(provider, schema.LocalProvider):
+        if importlib.util.find_spec("xllamacpp") is None:
+            return "the package xllamacpp is not installed: pip install 'turnout[local]'"
+        try:
+            find_weights(model_id)
+        except LocalModelError as exc:
+            return str(exc)
+    if isinstance(provider, schema.LiteLLMProvider) and importlib.util.find_spec("litellm") is None:
+        return "the litellm package is not installed: pip install 'turnout[litellm]'"
+    return None
+
+
+def _remedy(name: str, why: str) -> str:
+    if why.endswith("is not set"):
+        variable = why.removesuffix(" is not set")
+        return f"export {variable}=… and start again; until then routes that want '{name}' use their next model"
+    return ""
+
+
+def _where(provider: Provider) -> str:
+    url = getattr(provider, "base_url", None)
+    return f" ({urllib.parse.urlsplit(url).netloc})" if url else f" (kind {provider.kind})"
+
+
+def _prices(policy: Policy) -> Iterator[Finding]:
+    age_days = (time.time() - time.mktime(time.strptime(price.price_map_date(), "%Y-%m-%d"))) / 86400
+    if age_days > PRICES_OLD_DAYS:
+        said = f"the shipped price map is of {price.price_map_date()}, {age_days:.0f} days old"
+        yield Finding("missing", "prices", said, "upgrade Turnout, or give `price:` in the policy")
+    unknown = [name for name, m in policy.models.items() if m.price is None]
+    if unknown:
+        remedy = "give `price:` or `gpu:` in the policy, else their spend is unknown"
+        yield Finding("missing", "prices", f"price: unknown for {', '.join(unknown)}", remedy)
+    else:
+        yield Finding("ok", "prices", f"every model has one; the shipped map is of {price.price_map_date()}")
+    if policy.baseline is None:
+        yield Finding("missing", "baseline", "no `baseline:` in the policy", "name the model that savings are counted against")
+    elif isinstance(policy.models[policy.baseline].price, BusyPrice):
+        remedy = "give it tokens_per_second, or name a model with token prices"
+        yield Finding("missing", "baseline", f"'{policy.baseline}' is paid by machine time, so savings are unknown", remedy)
+
+
+def _ledger(settings: Settings) -> Iterator[Finding]:
+    try:
+        db = sqlite.connect(settings.ledger)
+    except ConfigError as exc:
+        yield Finding("broken", "ledger", str(exc))
+        return
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        db.rollback()
+        (count,) = db.execute("SELECT count(*) FROM entry").fetchone()
+        yield Finding("ok", "ledger", f"{settings.ledger}: writable, {count} entries")
+    except sqlite3.Error as exc:
+        yield Finding("broken", "ledger", f"{settings.ledger}: {exc}", "make it writable, or set TURNOUT_DATA_DIR")
+    finally:
+        db.close()
+
+
+def _reach(name: str, provider: Provider) -> Iterator[Finding]:
+    """Whether the provider's server answers at all, and whether its clock agrees with ours. Asks no model."""
+    url = getattr(provider, "base_url", None)
+    if not url:
+        return
+    host = urllib.parse.urlsplit(url).netloc
+    try:
+        with urllib.request.urlopen(url, timeout=REACH_S) as response:
+            date = response.headers.get("date")
+    except urllib.error.HTTPError as exc:
+        date = exc.headers.get("date")  # an error status is an answer
+        exc.close()
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "reason", exc)
+        remedy = "check base_url, the network and HTTPS_PROXY"
+        if isinstance(reason, ConnectionRefusedError | socket.gaierror | TimeoutError):
+            remedy = "is it running? " + remedy
+        yield Finding("broken", "reach", f"{name}: {host} does not answer: {reason}", remedy)
+        return
+    yield Finding("ok", "reach", f"{name}: {host} answers")
+    if date:
+        skew_s = time.time() - parsedate_to_datetime(date).timestamp()
+        if abs(skew_s) > CLOCK_SKEW_S:
+            said = f"this machine's clock is {skew_s:+.0f} s off {host}'s"
+            yield Finding("broken", "clock", said, "set the clock (NTP); the ledger's days depend on it")

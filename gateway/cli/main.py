@@ -1,0 +1,52 @@
+"""`turnout`: parse the command line, run the subcommand, say errors in one line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from gateway import __version__
+from gateway.cli import doctor, policy, serve, spend
+from gateway.errors import ConfigError
+from gateway.policy.errors import PolicyError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2  # argparse's own
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="turnout",
+        description="An LLM gateway that decides, for each request, whether to skip the LLM, use a small model or escalate.",
+        epilog="example: turnout serve --policy policies/default.yaml",
+    )
+    top.add_argument("--version", action="version", version=f"turnout {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for module in (serve, policy, spend, doctor):
+        module.add(commands)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    args = parser().parse_args(argv)
+    try:
+        status: int = args.run(args)
+    except PolicyError as exc:
+        print(exc, file=sys.stderr)
+        return EXIT_FAILED
+    except ConfigError as exc:
+        print(f"turnout: {exc}", file=sys.stderr)
+        return EXIT_FAILED
+    except BrokenPipeError:  # `turnout spend | head`
+        sys.stderr.close()
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

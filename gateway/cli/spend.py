@@ -1,0 +1,69 @@
+"""`turnout spend`: what was spent, on what, and what it saved."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+from gateway.cli.table import table
+from gateway.errors import ConfigError
+from gateway.ledger.spend import DIMENSIONS, Row, spend, total
+from gateway.ledger.sqlite import connect
+from gateway.policy.schema import seconds
+from gateway.settings import load_settings
+
+HEADINGS = ("requests", "cached", "errors", "tokens in", "tokens out", "cost USD", "baseline USD", "saved USD")
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    command = commands.add_parser(
+        "spend",
+        help="what was spent, saved and on what",
+        description="What was spent, on what, and what it saved against the policy's baseline. Works beside a running gateway.",
+        epilog="example: turnout spend --by route --since 7d --json",
+    )
+    command.add_argument("--by", choices=DIMENSIONS, default="route", help="a line for each (default: route)")
+    command.add_argument("--since", metavar="AGE", default="7d", help="how far back, as 90m, 24h or 7d (default: 7d)")
+    command.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
+    command.add_argument("--json", action="store_true", help="the same as --format json")
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report."""
+    try:
+        age_s = seconds(args.since)
+    except ValueError as exc:
+        raise ConfigError(f"--since: {exc}") from exc
+    path = load_settings().ledger
+    if not path.exists():
+        raise ConfigError(f"there is no ledger at '{path}'; start the gateway, or set TURNOUT_DATA_DIR to the one it uses")
+    db = connect(path, read_only=True)
+    try:
+        rows = spend(db, args.by, time.time() - age_s)
+    finally:
+        db.close()
+    whole = total(rows)
+    if args.json or args.format == "json":
+        report = {
+            "by": args.by,
+            "since": args.since,
+            "rows": [row.as_json(args.by) for row in rows],
+            "total": {k: v for k, v in whole.as_json(args.by).items() if k != args.by},
+        }
+        print(json.dumps(report, indent=2, ensure_ascii=False))
+        return 0
+    print(table((args.by, *HEADINGS), [_cells(row) for row in rows], footer=_cells(whole)))
+    if whole.unpriced:
+        print(f"+ the unknown cost of {whole.unpriced} requests to models with `price: unknown`")
+    if whole.not_comparable:
+        print(f"saved leaves out {whole.not_comparable} requests whose cost or baseline is unknown")
+    return 0
+
+
+def _cells(row: Row) -> list[str]:
+    counts = (row.requests, row.cache_hits, row.errors, row.input_tokens, row.output_tokens)
+    money = (row.cost_nusd, row.baseline_nusd, row.saved_nusd)
+    return [row.name, *(f"{n:,}" for n in counts), *(f"{nusd / 1e9:,.6f}" for nusd in money)]

@@ -1,0 +1,1 @@
+"""HTTP in and out. Knows dialects and status codes; decides nothing."""

@@ -1,0 +1,137 @@
+"""Everything but the hot route, as ordinary FastAPI: models, the dry run, ledger entries, health."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from gateway.edge.asgi import read_body
+from gateway.edge.openai_chat import read_request
+from gateway.edge.openai_errors import error_response
+from gateway.edge.request_headers import request_id
+from gateway.errors import ClientError, TurnoutError
+from gateway.ledger.base import Entry
+from gateway.ledger.price import usd
+from gateway.ledger.writer import LedgerWriter
+from gateway.policy.compile import AUTO
+from gateway.runtime import CurrentRuntime
+
+ENDPOINTS = "POST /v1/chat/completions, GET /v1/models, POST /v1/route, GET /v1/requests/{id}, GET /health/ready"
+
+
+def api_routes(current: CurrentRuntime, ledger: LedgerWriter, status: Status, body_bytes_max: int) -> APIRouter:
+    """The routes. status: what readiness reports."""
+    router = APIRouter()
+
+    @router.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """The models that a caller may name, `auto` first."""
+        return {"object": "list", "data": [_model(current, name) for name in [AUTO, *current.now.policy.models]]}
+
+    @router.get("/v1/models/{name:path}")
+    async def model(name: str) -> dict[str, Any]:
+        """One model."""
+        if name != AUTO and name not in current.now.policy.models:
+            known = ", ".join([AUTO, *current.now.policy.models])
+            raise ClientError(f"model '{name}' is not served here; known: {known}", status=404, code="model_not_found")
+        return _model(current, name)
+
+    @router.post("/v1/route")
+    async def route(request: Request) -> dict[str, Any]:
+        """Where a chat request would go and why. Sends nothing upstream and books nothing."""
+        headers = dict(request.scope["headers"])
+        body = await read_body(headers, request.receive, body_bytes_max)
+        runtime = current.now
+        chat_request = read_request(request_id(headers), body, headers)
+        routed = await runtime.router.route(chat_request, runtime.candidates(), random.random())
+        return runtime.router.story(routed)
+
+    @router.get("/v1/requests/{id_}")
+    async def entry(id_: str) -> dict[str, Any]:
+        """One ledger entry with its attempts.
+
+        As long as there are no virtual keys, every caller is the operator and sees all of them.
+        """
+        found = await ledger.find(id_)
+        if found is None:
+            raise ClientError(f"request '{id_}' is not in the ledger", status=404, code="request_not_found")
+        return entry_json(found)
+
+    @router.get("/health/live")
+    async def live() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @router.get("/healthz")
+    @router.get("/health/ready")
+    async def ready(response: Response) -> dict[str, Any]:
+        """Whether requests can be answered, and what is amiss. Never calls a model."""
+        report = status.report()
+        response.status_code = 200 if report["status"] != "unavailable" else 503
+        return report
+
+    return router
+
+
+class Status:
+    """What `/health/ready` says. reload_error: why a changed policy was not taken."""
+
+    def __init__(self, current: CurrentRuntime, ledger: LedgerWriter) -> None:
+        self._current, self._ledger = current, ledger
+        self.reload_error: str | None = None
+
+    def report(self) -> dict[str, Any]:
+        runtime = self._current.now
+        models = {name: c.unavailable or "ok" for name, c in runtime.candidates().items()}
+        problems = []
+        if self.reload_error is not None:
+            problems.append(f"the changed policy was not taken: {self.reload_error}")
+        if self._ledger.last_error is not None:
+            problems.append(self._ledger.last_error)
+        can_answer = any(state == "ok" for state in models.values())
+        return {
+            "status": "unavailable" if not can_answer else "degraded" if problems else "ok",
+            "policy": runtime.policy.hash,
+            "models": models,
+            "problems": problems,
+        }
+
+
+def render_errors(app: FastAPI) -> None:
+    """Errors of these routes in the same shape as those of the hot one."""
+
+    async def ours(request: Request, exc: Exception) -> Response:
+        assert isinstance(exc, TurnoutError)
+        status, body, headers = error_response(exc)
+        return Response(body, status, dict(headers), media_type="application/json")
+
+    async def starlettes(request: Request, exc: Exception) -> Response:
+        assert isinstance(exc, HTTPException)
+        said = f"{request.method} {request.url.path}: {exc.detail}; this gateway has {ENDPOINTS}"
+        code = "method_not_allowed" if exc.status_code == 405 else "not_found"
+        error = ClientError(said, status=exc.status_code, code=code)
+        status, body, headers = error_response(error)
+        return Response(body, status, {**dict(headers), **(exc.headers or {})}, media_type="application/json")
+
+    app.add_exception_handler(TurnoutError, ours)
+    app.add_exception_handler(HTTPException, starlettes)
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    """An entry as the API shows it: the ledger's fields, time as ISO 8601, and dollars beside nano-USD."""
+    fields: dict[str, Any] = msgspec.to_builtins(entry)
+    fields["at"] = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    fields["saved_nusd"] = entry.saved_nusd
+    for name in ("cost", "baseline", "saved"):
+        fields[f"{name}_usd"] = usd(fields[f"{name}_nusd"])
+    return fields
+
+
+def _model(current: CurrentRuntime, name: str) -> dict[str, Any]:
+    model = current.now.policy.models.get(name)
+    return {"id": name, "object": "model", "created": 0, "owned_by": model.provider if model else "turnout"}

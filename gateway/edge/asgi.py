@@ -1,0 +1,103 @@
+"""ASGI in and out for the hot route: bounded bodies, plain responses, and the watch for a client that leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any
+
+from gateway.errors import ClientError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+RawHeaders = list[tuple[bytes, bytes]]
+
+BODY_S = 60.0  # a client that takes longer to send its body than this is not waited for
+DISCARD_FACTOR = 4  # how much of a body that is too large is read, so that the client sees the answer
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before its request was complete."""
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: int) -> bytes:
+    """The whole body. Raises ClientError (413, 408) or ClientLeft."""
+    try:
+        async with asyncio.timeout(BODY_S):
+            return await _read_body(headers, receive, bytes_max)
+    except TimeoutError as exc:
+        raise ClientError(f"the body did not arrive within {BODY_S:g} s", status=408, code="request_timeout") from exc
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: int) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size <= bytes_max:
+            chunks.append(chunk)
+        else:
+            chunks.clear()
+        if size > bytes_max * DISCARD_FACTOR or not message.get("more_body", False):
+            break
+    if size <= bytes_max:
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    said = headers.get(b"content-length", b"").decode("ascii", "replace")
+    raise ClientError(
+        f"the body has {said or f'more than {bytes_max}'} bytes, the limit is {bytes_max}; "
+        "send less, or raise TURNOUT_MAX_BODY_MB",
+        status=413,
+        code="request_too_large",
+    )
+
+
+async def run_while_connected(work: Coroutine[Any, Any, None], receive: Receive) -> None:
+    """Run `work`; when the client leaves first, cancel it and return once it has cleaned up.
+
+    receive must have given the whole body already: all it can still say is that the client left.
+    """
+    task = asyncio.current_task()
+    assert task is not None
+    has_left = False
+
+    async def watch() -> None:
+        nonlocal has_left
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        has_left = True
+        task.cancel()
+
+    watcher = asyncio.create_task(watch(), name="disconnect-watch")
+    try:
+        await work
+    except asyncio.CancelledError:
+        # Ours, unless somebody else (a shutdown) wants this task to end as well.
+        if not has_left or task.uncancel() > 0:
+            raise
+    finally:
+        watcher.cancel()
+
+
+async def respond(send: Send, status: int, body: bytes, headers: RawHeaders, content_type: bytes = b"application/json") -> None:
+    """One whole response."""
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode()), *headers]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def raw_headers(headers: list[tuple[str, str]]) -> RawHeaders:
+    """Header values may quote what providers and policies say: anything that is not plain text is replaced."""
+    return [(name.encode("ascii"), _plain(value)) for name, value in headers]
+
+
+def _plain(value: str) -> bytes:
+    if value.isascii() and value.isprintable():
+        return value.encode("ascii")
+    return "".join(c if " " <= c <= "~" else "?" for c in value).encode("ascii")

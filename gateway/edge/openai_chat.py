@@ -1,0 +1,129 @@
+"""`POST /v1/chat/completions` in the OpenAI dialect: bytes to a ChatRequest, an answer to bytes. Raw ASGI."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+
+from gateway import chat
+from gateway.edge.asgi import ClientLeft, Receive, Scope, Send, raw_headers, read_body, respond, run_while_connected
+from gateway.edge.auth import authenticate
+from gateway.edge.openai_errors import error_body, error_response
+from gateway.edge.request_headers import read_headers, request_id
+from gateway.errors import ClientError, TurnoutError
+from gateway.pipeline import Pipeline
+from gateway.reply import Headers
+from gateway.request import ChatRequest
+
+log = logging.getLogger("turnout.edge")
+
+
+class ChatCompletions:
+    """The hot route."""
+
+    def __init__(self, pipeline: Pipeline, body_bytes_max: int) -> None:
+        self._pipeline, self._body_bytes_max = pipeline, body_bytes_max
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        id_ = request_id(headers)
+        sink = OpenAISink(send)
+        try:
+            body = await read_body(headers, receive, self._body_bytes_max)
+            request = read_request(id_, body, headers)
+        except ClientLeft:
+            return  # there is nobody to answer, and nothing was asked yet
+        except ClientError as exc:
+            await sink.fail(exc, [("x-request-id", id_)])
+            return
+        try:
+            await run_while_connected(self._pipeline.handle(request, authenticate(headers), sink), receive)
+        except Exception:  # the last resort: a mistake of ours must not take the server down, nor go unseen
+            log.exception("request %s failed by a mistake of the gateway's", id_)
+            await sink.crash(id_)
+
+
+def read_request(id_: str, body: bytes, headers: dict[bytes, bytes]) -> ChatRequest:
+    """Bytes to a ChatRequest. Raises ClientError that names the field and what is wrong with it."""
+    head = read_chat_head(body)
+    given = read_headers(headers)
+    return ChatRequest(
+        request_id=id_,
+        body=body,
+        head=head,
+        forced_route=given.route,
+        tags=given.tags,
+        session=given.session,
+        cache=given.cache,
+        is_debug=given.is_debug,
+    )
+
+
+def read_chat_head(body: bytes) -> chat.ChatHead:
+    """The head of a chat request. Raises ClientError."""
+    if not body.strip():
+        raise ClientError("the body is empty; send a JSON object with `model` and `messages`", code="invalid_json")
+    try:
+        body.decode("utf-8")
+        head = chat.read_head(body)
+    except msgspec.ValidationError as exc:
+        problem, _, path = str(exc).partition(" - at `")
+        param = path.rstrip("`").removeprefix("$").removeprefix(".") or None
+        missing = "missing required field `"
+        if missing in problem:
+            name = problem.partition(missing)[2].rstrip("`")
+            param = f"{param}.{name}" if param else name
+            problem = f"`{param}` is missing"
+        message = f"{f'`{param}`: ' if param and 'missing' not in problem else ''}{problem}"
+        raise ClientError(message, code="invalid_type", param=param) from exc
+    except UnicodeDecodeError as exc:
+        raise ClientError(f"the body is not UTF-8 (byte {exc.start}); encode it so", code="invalid_json") from exc
+    except msgspec.DecodeError as exc:
+        raise ClientError(f"the body is not valid JSON: {exc}", code="invalid_json") from exc
+    except RecursionError as exc:
+        raise ClientError("the body is nested too deeply", code="invalid_json") from exc
+    if not head.messages:
+        raise ClientError("`messages` is empty; give at least one message", code="empty_messages", param="messages")
+    if not head.model:
+        raise ClientError("`model` is empty; name a model, or `auto`", code="invalid_model", param="model")
+    return head
+
+
+class OpenAISink:
+    """An answer in the OpenAI dialect."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._has_begun = False
+
+    async def whole(self, body: bytes, headers: Headers) -> None:
+        self._has_begun = True
+        await respond(self._send, 200, body, raw_headers(headers))
+
+    async def begin(self, headers: Headers) -> None:
+        self._has_begun = True
+        raw = raw_headers([("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"), *headers])
+        await self._send({"type": "http.response.start", "status": 200, "headers": raw})
+
+    async def events(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        await self._send({"type": "http.response.body", "body": chat.DONE})
+
+    async def break_off(self, error: TurnoutError) -> None:
+        await self._send({"type": "http.response.body", "body": chat.sse(error_body(error))})
+
+    async def fail(self, error: TurnoutError, headers: Headers) -> None:
+        self._has_begun = True
+        status, body, more = error_response(error)
+        await respond(self._send, status, body, raw_headers([*headers, *more]))
+
+    async def crash(self, id_: str) -> None:
+        """A mistake of ours: a 500, or the end of the stream without its terminator."""
+        error = TurnoutError(f"internal error; the gateway's log has it under request {id_}")
+        if self._has_begun:
+            await self.break_off(error)
+        else:
+            await self.fail(error, [("x-request-id", id_)])

@@ -1,0 +1,63 @@
+"""The headers that callers may set, in every dialect: ids, route, tags, session, cache, debug."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from typing import cast
+
+from gateway.errors import ClientError
+from gateway.request import CacheDirective
+
+_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+_TAG = re.compile(r"\s*([A-Za-z0-9_.-]{1,64})\s*=\s*([^,=]{1,256}?)\s*")
+TAGS_MAX = 32
+DIRECTIVES = ("bypass", "refresh", "only")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHeaders:
+    """What the headers say."""
+
+    route: str | None
+    tags: dict[str, str]
+    session: str | None
+    cache: CacheDirective | None
+    is_debug: bool
+
+
+def request_id(headers: dict[bytes, bytes]) -> str:
+    """The caller's id if it is fit for logs and headers, else one of ours."""
+    given = headers.get(b"x-request-id", b"").decode("latin-1")
+    return given if _ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+
+
+def read_headers(headers: dict[bytes, bytes]) -> RequestHeaders:
+    """Raises ClientError that names the header, its value and what it may be."""
+    cache = _text(headers, b"x-turnout-cache")
+    if cache is not None and cache not in DIRECTIVES:
+        raise ClientError(f"x-turnout-cache: {cache!r} is not known; use one of {', '.join(DIRECTIVES)}", code="invalid_header")
+    return RequestHeaders(
+        route=_text(headers, b"x-turnout-route"),
+        tags=_tags(_text(headers, b"x-turnout-tags") or ""),
+        session=_text(headers, b"x-turnout-session"),
+        cache=cast(CacheDirective | None, cache),
+        is_debug=_text(headers, b"x-turnout-debug") == "1",
+    )
+
+
+def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return value.decode("utf-8", "replace").strip() or None if value is not None else None
+
+
+def _tags(text: str) -> dict[str, str]:
+    tags: dict[str, str] = {}
+    for part in text.split(",") if text else ():
+        found = _TAG.fullmatch(part)
+        if found is None or len(tags) >= TAGS_MAX:
+            message = f"x-turnout-tags: cannot read {part.strip()!r}; write NAME=VALUE,NAME=VALUE, at most {TAGS_MAX}"
+            raise ClientError(message, code="invalid_header")
+        tags[found[1]] = found[2]
+    return tags
