@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from gateway import __version__
 from gateway.cache.memory import MemoryStore
-from gateway.edge.api import Status, api_routes, render_errors
+from gateway.edge.api import CHAT_PATH, Status, api_routes, render_errors
 from gateway.edge.asgi import Receive, Scope, Send
 from gateway.edge.openai_chat import ChatCompletions
 from gateway.fleet import Fleet
@@ -35,7 +35,6 @@ from gateway.router import Router
 from gateway.runtime import CurrentRuntime, Runtime
 from gateway.settings import Settings, check_address
 
-HOT_PATH = "/v1/chat/completions"
 CONTEXT_TOKENS = 2048  # of a local model whose `context` the policy does not say
 
 
@@ -49,7 +48,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # Past FastAPI's router and exception middleware, which cost more than the decision itself.
-        if self.chat is not None and scope["type"] == "http" and scope["path"] == HOT_PATH and scope["method"] == "POST":
+        if self.chat is not None and scope["type"] == "http" and scope["path"] == CHAT_PATH and scope["method"] == "POST":
             await self.chat(scope, receive, send)
         else:
             await self.api(scope, receive, send)

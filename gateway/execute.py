@@ -26,6 +26,7 @@ Coro = Coroutine[Any, Any, list[Piece]]
 Ending = Literal["ok", "error", "timeout", "cancelled"]
 
 HELD_BYTES_MAX = 64 * 1024  # preamble held back before the first content
+TIMER_S = 0.005  # the event loop's timers may ring this much early
 WAIT_BEFORE_FALLBACK_S = 1.0  # a provider that asks for a longer wait is left for the next target
 
 
@@ -137,7 +138,7 @@ class Execution:
         last = causes[-1] if causes else {}
         if last.get("code") == "context_length_exceeded":
             return ClientError(str(last["message"]), code="context_length_exceeded", param="messages")
-        if self._clock() >= self._deadline:
+        if self._clock() >= self._deadline - TIMER_S:
             return DeadlineExceeded(f"no answer within {self._plan.timeouts.total_s:g} s. {named}", causes)
         waits = [t.health.breaker.cooling_s for t in self._targets]
         wait_s = min(waits) if waits and min(waits) > 0 else None

@@ -21,6 +21,7 @@ from gateway.ledger.writer import LedgerWriter
 from gateway.policy.compile import AUTO
 from gateway.runtime import CurrentRuntime
 
+CHAT_PATH = "/v1/chat/completions"
 ENDPOINTS = "POST /v1/chat/completions, GET /v1/models, POST /v1/route, GET /v1/requests/{id}, GET /health/ready"
 
 
@@ -50,6 +51,12 @@ def api_routes(current: CurrentRuntime, ledger: LedgerWriter, status: Status, bo
         chat_request = read_request(request_id(headers), body, headers)
         routed = await runtime.router.route(chat_request, runtime.candidates(), random.random())
         return runtime.router.story(routed)
+
+    # A POST never comes here: it goes straight to its handler, past this router.
+    @router.api_route(CHAT_PATH, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    async def not_a_post() -> None:
+        """The hot route answers POST only."""
+        raise HTTPException(405, "Method Not Allowed", {"allow": "POST"})
 
     @router.get("/v1/requests/{id_}")
     async def entry(id_: str) -> dict[str, Any]:
