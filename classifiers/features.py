@@ -1,0 +1,186 @@
+"""Hand features: what can be read off a text without knowing its words' meaning. Pure, bounded, any unicode.
+
+Two passes over at most 3,000 characters: character classes counted with numpy, words looked up in one table. The few
+regular expressions are linear: no nested repeats.
+"""
+
+import re
+from collections import Counter
+from typing import Final
+
+import numpy as np
+
+from classifiers.base import Vector
+
+HEAD_CHARS: Final = 2_400
+TAIL_CHARS: Final = 600
+
+# Each word is in one group; the first group that lists it keeps it.
+GROUPS: Final[dict[str, str]] = {
+    "greeting": "hi hello hey hiya heya howdy yo hola greetings morning evening afternoon helo hallo sup g'day gday "
+    "hullo aloha bonjour salut ciao whassup wassup whatsup namaste",
+    "thanks": "thanks thank thx ty cheers thankyou tysm appreciate appreciated grateful merci gracias danke tnx thnx",
+    "farewell": "bye goodbye cya farewell goodnight later ttyl byebye seeya adios tata cheerio",
+    "filler": "there again everyone all folks mate buddy pal friend bot robot assistant chatbot dear sir so much very "
+    "good nice great cool awesome ok okay lovely perfect lol haha please pls plz day night tonight today tomorrow soon "
+    "see meet meeting talk take care well doing going how's what's are is how it things up",
+    "addressed": "you your yours yourself u ur you're",
+    "first_person": "i me my mine we our us i'm i've i'd i'll",
+    "hard_verb": "prove derive implement design analyse analyze optimise optimize debug refactor architect evaluate "
+    "critique formalise formalize justify synthesise synthesize diagnose formulate devise deduce infer model simulate "
+    "verify reconcile assess disprove generalise generalize investigate benchmark parallelise parallelize reason "
+    "argue refute negotiate migrate troubleshoot construct",
+    "easy_verb": "translate summarise summarize rewrite rephrase paraphrase list name spell define correct convert "
+    "shorten tell give show remind capitalise capitalize proofread extract classify sort suggest set play book turn "
+    "call order cancel check add find remove",
+    "explain_verb": "explain compare describe discuss contrast outline elaborate interpret write create build develop "
+    "generate compute calculate solve determine estimate code program",
+    "asking": "what which who whom whose when where what're",
+    "why_how": "why because therefore hence thus consequently since implies whether suppose assume",
+    "constraint": "must exactly without only least most within ensure constraint constraints satisfy satisfies satisfying "
+    "subject requirement requirements limit avoid unless except given precisely never always should cannot strictly",
+    "maths": "theorem lemma proof integral derivative equation equations polynomial matrix matrices eigenvalue eigenvalues "
+    "prime primes infinitely finite converge converges convergence continuous bounded inequality modulo integer integers "
+    "rational irrational vector topology group ring field homomorphism isomorphism bijection probability distribution "
+    "variance expectation expected induction contradiction asymptotic gradient differential differentiable function "
+    "functions graph vertices edges cardinality countable uncountable sequence series limit sum closed-form closed",
+    "programming": "def class import return const let var async await struct enum algorithm algorithms complexity thread "
+    "threads concurrent concurrency mutex deadlock lock lock-free race distributed consensus compiler parser recursion "
+    "recursive pointer memory cache database sql query queries schema api server python java javascript typescript rust "
+    "golang kotlin c++ bash docker kubernetes regex script loop array string null exception stack queue tree hash kernel "
+    "latency throughput transaction transactions idempotent consistency microservice microservices pipeline tensor",
+    "expert": "clause contract liability statute jurisdiction plaintiff defendant tort indemnity negligence fiduciary "
+    "patient diagnosis differential symptoms contraindicated dosage renal hepatic hypertension prognosis pathology mg "
+    "hedge derivative valuation portfolio amortisation gdpr compliance regulation regulatory merger breach litigation "
+    "hypothesis causal confounding regression quantum thermodynamic entropy relativity enzyme protein genome",
+    "small_topic": "weather time date capital recipe synonym antonym email joke poem haiku sentence word title caption "
+    "colour color country city president year meaning",
+}
+TABLE: Final[dict[str, str]] = {word: group for group, words in reversed(GROUPS.items()) for word in reversed(words.split())}
+COURTESY: Final = frozenset(("greeting", "thanks", "farewell", "filler", "addressed"))
+
+CLASS_NAMES: Final = ("other", "lower", "upper", "digit", "space", "newline", "stop", "code", "operator", "non_ascii")
+_OF_CLASS: Final[dict[str, str]] = {
+    "lower": "abcdefghijklmnopqrstuvwxyz",
+    "upper": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    "digit": "0123456789",
+    "space": " \t",
+    "newline": "\n\r",
+    "stop": ".,;:!?",
+    "code": "{}[]_#&|@`~\\",
+    "operator": "+-*/=<>^%$",
+}
+CLASS_OF_CODE: Final = np.zeros(129, np.int64)  # index: code point, 128 for all above ASCII
+CLASS_OF_CODE[128] = CLASS_NAMES.index("non_ascii")
+for _name, _chars in _OF_CLASS.items():
+    for _char in _chars:
+        CLASS_OF_CODE[ord(_char)] = CLASS_NAMES.index(_name)
+
+WORD: Final = re.compile(r"[a-z][a-z'+-]*")
+STRETCHED: Final = re.compile(r"([a-z])\1\1+")  # heyyy, thaaanks
+SENTENCE_END: Final = re.compile(r"[.!?](?:\s|$)")
+BULLET: Final = re.compile(r"^[ \t]{0,8}(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
+CHOICE: Final = re.compile(r"^[ \t]{0,8}\(?[A-E][.):]", re.MULTILINE)
+NUMBER: Final = re.compile(r"\d+")
+MARKUP: Final = {
+    "fence": ("```", "~~~"),
+    "code_mark": ("def ", "return ", "();", "#include", "</", "=>", "!=", "==", "SELECT ", "import ", "std::", "public "),
+    "latex": ("$", "\\frac", "\\sum", "\\int", "\\(", "\\begin", "^2", "^n", "∑", "∫", "≤", "√", "∀", "∈"),
+    "steps": ("step by step", "step-by-step", "in detail", "show your", "show that", "such that", "if and only if", "rigorous"),
+    "trade_off": ("trade-off", "tradeoff", "pros and cons", "edge case", "worst case", "best practice", "from scratch",
+                  "as well as", "taking into account", "at scale", "per second"),
+    "short_form": ("one sentence", "one word", "briefly", "in short", "in a sentence", "capital of", "how do you say",
+                   "what does", "stand for", "how many", "what is the"),
+    "about_bot": ("are you", "your name", "who made", "who built", "who created", "do you have", "can you do", "you do",
+                  "how are", "how's it", "what's up", "nice to", "good to", "have a ", "see you", "talk to you",
+                  "meaning of life", "you from", "your hobb", "made you", "you help", "you work for", "ask you", "call you"),
+}  # fmt: skip
+
+FIRST_WORD_GROUPS: Final = ("greeting", "hard_verb", "easy_verb", "explain_verb", "asking")
+FEATURE_NAMES: Final[tuple[str, ...]] = (
+    "log_chars",
+    "log_words",
+    "log_lines",
+    "log_sentences",
+    "word_chars_mean",
+    "up_to_three_words",
+    "up_to_eight_words",
+    *(f"share_{name}" for name in CLASS_NAMES[1:]),
+    "log_numbers",
+    "number_digits_max",
+    "has_question_mark",
+    "ends_with_question_mark",
+    "ends_with_exclamation",
+    "starts_upper",
+    "log_bullets",
+    "log_choices",
+    *(f"log_{name}" for name in MARKUP),
+    *(f"log_{name}" for name in GROUPS),
+    *(f"share_{name}" for name in GROUPS),
+    *(f"first_{name}" for name in FIRST_WORD_GROUPS),
+    "share_courtesy",
+    "log_words_beyond_courtesy",
+    "greeted_then_more",
+)
+
+
+def features(text: str) -> Vector:
+    """(len(FEATURE_NAMES),) float32, finite for any str.
+
+    Logs are natural, of 1 + count. Shares are of characters or of words. Of a text over 3,000 characters only the
+    first 2,400 and the last 600 are looked at; `log_chars` alone knows the full length.
+    """
+    seen = text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    lowered = STRETCHED.sub(r"\1", seen.lower())
+    words = WORD.findall(lowered)
+    counted = Counter(map(TABLE.get, words))
+    word_total = max(len(words), 1)
+    spaced = seen.split()
+    stripped = seen.strip()
+    by_class = _class_counts(seen)
+    numbers = NUMBER.findall(seen)
+    courtesy = sum(counted[name] for name in COURTESY)
+    beyond = len(words) - courtesy
+    first = TABLE.get(words[0]) if words else None
+    counts = [
+        len(text),
+        len(spaced),
+        seen.count("\n"),
+        len(SENTENCE_END.findall(seen)),
+    ]
+    logs = [
+        len(numbers),
+        len(BULLET.findall(seen)),
+        len(CHOICE.findall(seen)),
+        *(sum(map(lowered.count if name != "code_mark" else seen.count, marks)) for name, marks in MARKUP.items()),
+        *(counted[name] for name in GROUPS),
+        beyond,
+    ]
+    count_logs = np.log1p(np.array(counts + logs, np.float64)).tolist()
+    first_counts, rest = count_logs[: len(counts)], count_logs[len(counts) :]
+    row = [
+        *first_counts,
+        min(len(seen) / max(len(spaced), 1), 20.0),
+        float(len(spaced) <= 3),
+        float(len(spaced) <= 8),
+        *(by_class[1:] / max(len(seen), 1)).tolist(),
+        rest[0],
+        float(min(max(map(len, numbers), default=0), 8)),
+        float("?" in seen),
+        float(stripped.endswith("?")),
+        float(stripped.endswith("!")),
+        float(stripped[:1].isupper()),
+        *rest[1:-1],
+        *(counted[name] / word_total for name in GROUPS),
+        *(float(first == name) for name in FIRST_WORD_GROUPS),
+        courtesy / word_total,
+        rest[-1],
+        float(first in ("greeting", "thanks") and beyond >= 2),
+    ]
+    return np.array(row, np.float32)
+
+
+def _class_counts(text: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """(len(CLASS_NAMES),) how many characters of each class."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    return np.bincount(CLASS_OF_CODE[np.minimum(codes, 128)], minlength=len(CLASS_NAMES))
