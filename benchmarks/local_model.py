@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 import psutil
 
-from gateway.providers.local import LocalModel, LocalServer, find_weights
+from gateway.providers.local import LocalModel, LocalServer, find_weights, threads_to_spare
 
 ANSWER_TOKENS = 128
 QUESTIONS = 8
@@ -81,7 +81,7 @@ async def measure(model_id: str, threads: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct", help="an id, or the path of a .gguf file")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, nargs="+", default=[threads_to_spare()])
     args = parser.parse_args()
     load = os.getloadavg()[0]
     print(f"{args.model}, {os.cpu_count()} cores ({platform.machine()}), load {load:.1f} before the start")

@@ -140,6 +140,11 @@ class LocalServer:
         """Where it answers. Read it for each request: a restart keeps the port unless somebody else took it."""
         return f"http://127.0.0.1:{self._port}/v1"
 
+    @property
+    def has_given_up(self) -> bool:
+        """Whether it will stay down until an operator mends what `detail` says; a restart that is due is not that."""
+        return self.state == "failed" and self._settled.is_set()
+
     async def start(self) -> None:
         """Returns at once. Does nothing if it is running already."""
         if self._task is None or self._task.done():

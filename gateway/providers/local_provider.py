@@ -20,16 +20,13 @@ class LocalProvider:
 
     @property
     def unavailable(self) -> str | None:
-        return self._server.detail if self._server.state == "failed" else None
-
-    @property
-    def state(self) -> str:
-        return self._server.state
+        return self._server.detail if self._server.has_given_up else None
 
     async def start(self) -> None:
         await self._server.start()
 
     async def open(self, call: Call) -> Exchange:
+        self._refuse_what_it_ignores(call)
         if self._server.state != "ready" and not await self._server.wait_ready(START_S):
             reason = self._server.detail or "it did not become ready"
             raise UpstreamError(f"{self._name}: the local model is not up: {reason}", fault="unavailable")
@@ -38,9 +35,18 @@ class LocalProvider:
     async def aclose(self) -> None:
         await self._server.aclose()
 
+    def _refuse_what_it_ignores(self, call: Call) -> None:
+        """llama.cpp's server fails on images, and answers in prose where a tool call is demanded."""
+        request = call.request
+        asked = "images" if request.has_images else "a tool call" if request.demands_tool_call else None
+        if asked is not None:
+            raise UpstreamError(f"{self._name}: the local model '{call.model.id}' cannot do {asked}", fault="unsupported")
+
     def _provider(self) -> OpenAIProvider:
         """The server's address changes when it is started anew on another port."""
         url = self._server.base_url
         if self._served is None or self._served[0] != url:
-            self._served = (url, OpenAIProvider(self._name, self._http, url))
+            # llama.cpp's server promises to keep the connection after a stream and closes it all the same, so that
+            # the next request on it would fail.
+            self._served = (url, OpenAIProvider(self._name, self._http, url, headers={"connection": "close"}))
         return self._served[1]
