@@ -31,7 +31,7 @@ class Message(msgspec.Struct):
 
     role: Role
     content: str | list[ContentPart] | None = None
-    tool_calls: Raw | None = None
+    tool_calls: Raw = msgspec.Raw(b"null")
 
     def text(self) -> str:
         """Its text parts, joined."""
@@ -62,6 +62,7 @@ class ChatHead(msgspec.Struct):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     tools: list[Raw] | None = None
+    tool_choice: str | dict[str, Raw] | None = None
     functions: list[Raw] | None = None
     response_format: ResponseFormat | None = None
     max_tokens: int | None = None
@@ -76,9 +77,9 @@ class Delta(msgspec.Struct):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: Raw | None = None
-    function_call: Raw | None = None
-    audio: Raw | None = None
+    tool_calls: Raw = msgspec.Raw(b"null")
+    function_call: Raw = msgspec.Raw(b"null")
+    audio: Raw = msgspec.Raw(b"null")
 
     def has_content(self) -> bool:
         return bool(
@@ -86,15 +87,15 @@ class Delta(msgspec.Struct):
             or self.reasoning_content
             or self.refusal
             or self.reasoning
-            or (self.tool_calls is not None and bytes(self.tool_calls) not in _EMPTY)
-            or (self.function_call is not None and bytes(self.function_call) not in _EMPTY)
-            or (self.audio is not None and bytes(self.audio) not in _EMPTY)
+            or bytes(self.tool_calls) not in _EMPTY
+            or bytes(self.function_call) not in _EMPTY
+            or bytes(self.audio) not in _EMPTY
         )
 
     def chars(self) -> int:
         """Length of its text, for an estimate of tokens where the provider counts none."""
         spoken = len(self.content or "") + len(self.reasoning_content or "") + len(self.reasoning or "")
-        called = 0 if self.tool_calls is None else len(bytes(self.tool_calls))
+        called = 0 if bytes(self.tool_calls) in _EMPTY else len(bytes(self.tool_calls))
         return spoken + len(self.refusal or "") + called
 
 
@@ -141,7 +142,7 @@ class Chunk(msgspec.Struct):
 
     choices: list[Choice] | None = None
     usage: WireUsage | None = None
-    error: Raw | None = None
+    error: Raw = msgspec.Raw(b"null")
 
 
 _decode_head = msgspec.json.Decoder(ChatHead).decode

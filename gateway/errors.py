@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 Fault = Literal[
-    "connect",  # refused, DNS, TLS: no byte was exchanged
+    "connect",  # refused, DNS, TLS, or closed before an answer began
     "timeout",  # a deadline of ours passed
     "status",  # the provider answered with an error status
     "cut",  # the answer ended before it was complete

@@ -60,7 +60,13 @@ class ChatRequest:
     def has_tools(self) -> bool:
         if self.head.tools or self.head.functions:
             return True
-        return any(m.role in ("tool", "function") or m.tool_calls is not None for m in self.head.messages)
+        return any(m.role in ("tool", "function") or bytes(m.tool_calls) not in (b"null", b"[]") for m in self.head.messages)
+
+    @property
+    def demands_tool_call(self) -> bool:
+        """Whether an answer in prose would be wrong."""
+        choice = self.head.tool_choice
+        return choice == "required" or isinstance(choice, dict)
 
     @cached_property
     def has_images(self) -> bool:

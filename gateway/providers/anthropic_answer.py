@@ -28,6 +28,9 @@ FINISH_REASONS = {
     "refusal": "content_filter",
 }
 
+# Not `Raw | None`, of which msgspec takes only the null.
+NOTHING = msgspec.Raw(b"null")
+
 Json = dict[str, Any]
 
 
@@ -84,7 +87,7 @@ class _Message(msgspec.Struct):
     stop_reason: str | None = None
     stop_details: _StopDetails | None = None
     usage: _Usage = msgspec.field(default_factory=_Usage)
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NOTHING
 
 
 class _Delta(msgspec.Struct):
@@ -104,7 +107,7 @@ class _Event(msgspec.Struct):
     content_block: _Block | None = None
     delta: _Delta | None = None
     usage: _Usage | None = None
-    error: msgspec.Raw | None = None
+    error: msgspec.Raw = NOTHING
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
@@ -117,7 +120,7 @@ def chat_body(name: str, body: bytes) -> bytes:
         message = _decode_message(body)
     except msgspec.DecodeError as exc:
         raise UpstreamError(f"{name}: the answer is not an Anthropic message: {exc}", fault="malformed") from exc
-    if message.error is not None:
+    if bytes(message.error) != b"null":
         raise reported(name, bytes(message.error))
     if message.type != "message":
         raise UpstreamError(f"{name}: the answer is {message.type!r}, not an Anthropic message", fault="malformed")
@@ -189,8 +192,8 @@ class StreamTranslation:
             event = _decode_event(data)
         except msgspec.DecodeError as exc:
             raise self._malformed(f"a stream event is not Anthropic's: {exc}") from exc
-        if event.type == "error" or event.error is not None:
-            raise reported(self._name, bytes(event.error or b"null"))
+        if event.type == "error" or bytes(event.error) != b"null":
+            raise reported(self._name, bytes(event.error))
         match event.type:
             case "message_start":
                 return self._started(event.message)
@@ -282,9 +285,7 @@ class StreamTranslation:
 
     def _ended(self) -> list[Piece]:
         if not self._is_finished:
-            raise UpstreamError(
-                f"{self._name}: the stream ended with message_stop but no stop_reason", fault="cut", is_retryable=True
-            )
+            raise UpstreamError(f"{self._name}: message_stop came without a stop_reason", fault="cut", is_retryable=True)
         usage = self._usage.usage()
         data = sse({**self._head, "choices": [], "usage": wire_usage(usage)})
         return [Piece(data, usage=usage, is_usage_only=True), Piece(is_end=True)]

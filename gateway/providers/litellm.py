@@ -1,7 +1,7 @@
 """The long tail of providers, through litellm's SDK. Of litellm, acompletion() is used and nothing else.
 
 Importing this module does not import litellm: that takes seconds and 170 MB, and happens in a thread, at the first
-call or in prepare(). Retries, fallbacks and deadlines are the executor's, so litellm's are off.
+call or after start(). Retries, fallbacks and deadlines are the executor's, so litellm's are off.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import functools
 import importlib
 import importlib.util
 import os
-from typing import Any
+import warnings
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -45,6 +46,8 @@ Json = dict[str, Any]
 class LiteLLMProvider:
     """litellm_provider: litellm's name of it, as `bedrock`. Without an api_key litellm looks for its own variables."""
 
+    _users: ClassVar[int] = 0  # litellm has one pool of connections; the last provider to go closes it
+
     def __init__(
         self,
         name: str,
@@ -59,10 +62,13 @@ class LiteLLMProvider:
         if unavailable is None and importlib.util.find_spec("litellm") is None:
             unavailable = MISSING
         self.unavailable = unavailable
+        self._loading: asyncio.Task[Any] | None = None
+        LiteLLMProvider._users += 1
 
-    async def prepare(self) -> None:
-        """Import litellm now, so that the first call does not wait for it. Raises UpstreamError."""
-        await self._loaded()
+    async def start(self) -> None:
+        """Begin to import litellm, so that the first call does not wait for all of it. Returns at once."""
+        if self.unavailable is None:
+            self._loading = asyncio.create_task(asyncio.to_thread(_load), name=f"import-litellm-{self._name}")
 
     async def open(self, call: Call) -> Exchange:
         litellm = await self._loaded()
@@ -76,13 +82,19 @@ class LiteLLMProvider:
         return LiteLLMWhole(self._name, answer, as_stream=call.request.is_stream)
 
     async def aclose(self) -> None:
-        """Close litellm's connections. They are shared by all providers of this class, as litellm has one pool."""
-        if _load.cache_info().currsize:
+        """Close litellm's connections, if nobody else uses them."""
+        if self._loading is not None:
+            await asyncio.gather(self._loading, return_exceptions=True)
+        LiteLLMProvider._users -= 1
+        if LiteLLMProvider._users == 0 and _load.cache_info().currsize:
             cleanup = importlib.import_module("litellm.llms.custom_httpx.async_client_cleanup")
             await cleanup.close_litellm_async_clients()
 
     async def _loaded(self) -> Any:
         try:
+            if self._loading is not None:
+                # Shielded: a call that is cancelled must not cancel the import that others wait for.
+                return await asyncio.shield(self._loading)
             return _load() if _load.cache_info().currsize else await asyncio.to_thread(_load)
         except ImportError as exc:
             self.unavailable = self.unavailable or f"litellm cannot be imported: {exc}"
@@ -101,6 +113,9 @@ class LiteLLMProvider:
         fields: Json = {k: v for k, v in given.items() if k in CARRIED or (k in HINTS and k in known)}
         if is_stream:
             fields["stream_options"] = {"include_usage": True}
+        if "tools" in fields:
+            # Else litellm looks for tools that it would run itself, with code of its proxy that is not installed.
+            fields["_skip_mcp_handler"] = True
         httpx = importlib.import_module("httpx")  # litellm's own client library
         return {
             **fields,
@@ -136,6 +151,8 @@ def _load() -> Any:
     litellm.turn_off_message_logging = True
     # Else it invents usage where the provider sent none; we would book the guess as a count.
     litellm.disable_token_counter = True
+    # Pydantic's remark on types of litellm's, once for each.
+    warnings.filterwarnings("ignore", message="Item .* is using the `ReadOnly` qualifier", category=UserWarning)
     # What a first call imports lazily (0.5 s and more, on the event loop), done here in the thread.
     importlib.import_module("openai.resources.chat.completions")
     warm = [{"role": "user", "content": "warm up"}]
@@ -182,7 +199,10 @@ class LiteLLMStream:
         if not choices:
             return None
         data = msgspec.json.encode({**fields, "choices": choices})
-        return piece_of(b"data: " + data + b"\n\n", read_chunk(data))
+        try:
+            return piece_of(b"data: " + data + b"\n\n", read_chunk(data))
+        except msgspec.DecodeError as exc:
+            raise UpstreamError(f"{self._name}: a stream event is not a chat chunk: {exc}", fault="malformed") from exc
 
     def _finish(self) -> None:
         """Believe a finish_reason only if the provider sent one.

@@ -6,6 +6,7 @@ unknown parameter its 400. So the chain of causes is asked first, and the status
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -76,12 +77,22 @@ def _said(exc: Exception) -> tuple[str, str | None, str | None]:
     """(message, code, param), as the provider put it, without litellm's wrapping."""
     text = _PREFIX.sub("", str(getattr(exc, "message", None) or exc))
     text = _SUFFIX.sub("", text)[:_MESSAGE_CHARS_MAX]
+    if text.startswith(("b'", 'b"')):
+        text = _unquoted(text)
     body = getattr(exc, "body", None)
     if isinstance(body, dict):
         said, code, param = error_fields(msgspec.json.encode({"error": body}, enc_hook=str))
     else:
         said, code, param = error_fields(text.encode()) if text.startswith("{") else ("", None, None)
     return said or text or type(exc).__name__, code, param
+
+
+def _unquoted(text: str) -> str:
+    """The body of an answer that litellm printed with its b''."""
+    try:
+        return bytes(ast.literal_eval(text)).decode("utf-8", "replace")
+    except (ValueError, SyntaxError, TypeError):
+        return text
 
 
 def _headers(exc: Exception) -> Mapping[str, str] | None:

@@ -45,8 +45,8 @@ class OpenAIProvider:
             response.close()
             raise
         if is_stream and is_events:
-            return OpenAIStream(self._name, response)
-        return OpenAIWhole(self._name, response, as_stream=is_stream)
+            return OpenAIStream(self._name, response, self._api_key)
+        return OpenAIWhole(self._name, response, as_stream=is_stream, secret=self._api_key)
 
     async def aclose(self) -> None:
         """The client belongs to whoever made it."""
@@ -55,26 +55,45 @@ class OpenAIProvider:
 class OpenAIStream:
     """A streamed answer. Each event is parsed as far as Chunk goes, so that a broken one is never passed on."""
 
-    def __init__(self, name: str, response: HttpResponse) -> None:
-        self._name, self._response = name, response
+    def __init__(self, name: str, response: HttpResponse, secret: str | None = None) -> None:
+        self._name, self._response, self._secret = name, response, secret
         self._parser = EventParser()
         self._is_finished = False  # a finish_reason was seen
+        self._is_over = False  # the terminator, or the end of the body after a finish_reason, was seen
+        self._broken: UpstreamError | None = None  # raised once what came before it has been read
 
     async def read(self) -> list[Piece]:
         while True:
+            if self._broken is not None:
+                raise self._broken
             chunk = await self._read_chunk()
             if not chunk:
                 return [self._at_eof()]
-            try:
-                events = self._parser.feed(chunk)
-            except EventTooLong as exc:
-                raise UpstreamError(f"{self._name}: a stream event is too long", fault="malformed") from exc
-            pieces = [piece for event in events if (piece := self._piece(event)) is not None]
+            pieces = self._pieces(chunk)
             if pieces:
                 return pieces
 
     async def aclose(self) -> None:
-        self._response.close()
+        if self._is_over:
+            await self._response.finish()
+        else:
+            self._response.close()
+
+    def _pieces(self, chunk: bytes) -> list[Piece]:
+        """What the events that this chunk completes mean; a bad one ends them and is kept for the next read."""
+        pieces: list[Piece] = []
+        try:
+            for event in self._parser.feed(chunk):
+                piece = self._piece(event)
+                if piece is not None:
+                    pieces.append(piece)
+                    if piece.is_end:
+                        break
+        except EventTooLong:
+            self._broken = UpstreamError(f"{self._name}: a stream event is too long", fault="malformed")
+        except UpstreamError as exc:
+            self._broken = exc
+        return pieces
 
     async def _read_chunk(self) -> bytes:
         try:
@@ -92,9 +111,9 @@ class OpenAIStream:
             return self._at_eof(has_done=True)
         chunk = self._parsed(data)
         if chunk.error is not None and bytes(chunk.error) != b"null":
-            raise reported(self._name, bytes(chunk.error))
+            raise reported(self._name, bytes(chunk.error), self._secret)
         if event.startswith(b"event:") and event_name(event) == "error":
-            raise reported(self._name, data)
+            raise reported(self._name, data, self._secret)
         piece = piece_of(event, chunk)
         self._is_finished = self._is_finished or piece.finish is not None
         return piece
@@ -109,6 +128,7 @@ class OpenAIStream:
         if not self._is_finished:
             how = "ended with [DONE] but no finish_reason" if has_done else "ended in mid-answer"
             raise UpstreamError(f"{self._name}: the stream {how}", fault="cut", is_retryable=True)
+        self._is_over = True
         return Piece(is_end=True)
 
 
@@ -133,25 +153,25 @@ def piece_of(event: bytes, chunk: Chunk) -> Piece:
 class OpenAIWhole:
     """An answer in one body. as_stream: the caller asked for a stream and the server did not give one."""
 
-    def __init__(self, name: str, response: HttpResponse, *, as_stream: bool) -> None:
-        self._name, self._response, self._as_stream = name, response, as_stream
+    def __init__(self, name: str, response: HttpResponse, *, as_stream: bool, secret: str | None = None) -> None:
+        self._name, self._response, self._as_stream, self._secret = name, response, as_stream, secret
 
     async def read(self) -> list[Piece]:
         body = await self._response.read_whole()
-        return whole_pieces(self._name, body, as_stream=self._as_stream)
+        return whole_pieces(self._name, body, as_stream=self._as_stream, secret=self._secret)
 
     async def aclose(self) -> None:
         self._response.close()
 
 
-def whole_pieces(name: str, body: bytes, *, as_stream: bool) -> list[Piece]:
+def whole_pieces(name: str, body: bytes, *, as_stream: bool, secret: str | None = None) -> list[Piece]:
     """A whole answer, checked, as pieces. Raises UpstreamError if it is an error or no answer at all."""
     try:
         chunk = read_chunk(body)
     except msgspec.DecodeError as exc:
         raise UpstreamError(f"{name}: the answer is not a chat completion: {exc}", fault="malformed") from exc
     if chunk.error is not None and bytes(chunk.error) != b"null":
-        raise reported(name, bytes(chunk.error))
+        raise reported(name, bytes(chunk.error), secret)
     if not chunk.choices or any(choice.message is None for choice in chunk.choices):
         raise UpstreamError(f"{name}: the answer holds no message", fault="empty", is_retryable=True)
     usage = chunk.usage.usage() if chunk.usage else None

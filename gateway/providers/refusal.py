@@ -13,6 +13,8 @@ import msgspec
 from gateway.errors import UpstreamError
 
 RETRYABLE = frozenset({408, 409, 425, 429})
+# OpenAI's words for a parameter that this model does not take; another may.
+MODELS_OWN = frozenset({"unsupported_value", "unsupported_parameter"})
 CALLERS = frozenset({400, 413, 415, 422})
 CONTEXT_LENGTH = "context_length_exceeded"
 _CONTEXT = re.compile(
@@ -39,16 +41,20 @@ def refusal(name: str, status: int, headers: Mapping[str, str], body: bytes, sec
         status=status,
         retry_after_s=retry_after_s(headers),
         is_retryable=(status in RETRYABLE or status >= 500) and code != "insufficient_quota",
-        is_callers_fault=status in CALLERS and not is_too_long,
+        is_callers_fault=status in CALLERS and not is_too_long and code not in MODELS_OWN,
         code=CONTEXT_LENGTH if is_too_long else code,
         param=param,
     )
 
 
-def reported(name: str, error: bytes) -> UpstreamError:
+def reported(name: str, error: bytes, secret: str | None = None) -> UpstreamError:
     """An error that came as a stream event, or as the body of a 200."""
     message, code, _ = error_fields(b'{"error":' + error + b"}")
-    return UpstreamError(f"{name}: {message or 'an error without a message'}", fault="reported", code=code, is_retryable=True)
+    message = message or "an error without a message"
+    if secret:
+        message = message.replace(secret, "***")
+    is_retryable = code not in ("invalid_request_error", "authentication_error", "permission_error", "not_found_error")
+    return UpstreamError(f"{name}: {message}", fault="reported", code=code, is_retryable=is_retryable)
 
 
 def error_fields(body: bytes) -> tuple[str, str | None, str | None]:
