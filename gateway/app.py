@@ -15,6 +15,7 @@ from gateway.edge.asgi import Receive, Scope, Send
 from gateway.edge.openai_chat import ChatCompletions
 from gateway.fleet import Fleet
 from gateway.health import Health
+from gateway.ledger.base import LedgerStore
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.writer import LedgerWriter
 from gateway.loading import load_router
@@ -55,17 +56,19 @@ class Gateway:
 
 
 def build_app(settings: Settings) -> Gateway:
-    """The gateway for these settings. Raises ConfigError and PolicyError before anything is opened.
+    """The gateway for these settings. Raises ConfigError and PolicyError.
 
-    Its backends open with the ASGI lifespan, inside the loop that serves.
+    The ledger is opened here, so that an unusable one is known before the gateway listens; everything else opens
+    with the ASGI lifespan, inside the loop that serves.
     """
     check_address(settings)
     router = load_router(settings.policy)
+    store = SqliteLedger(settings.ledger)
 
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            await _open(settings, router, gateway, stack)
+            await _open(settings, router, store, gateway, stack)
             yield
 
     api = FastAPI(title="Turnout", version=__version__, lifespan=lifespan)
@@ -74,8 +77,10 @@ def build_app(settings: Settings) -> Gateway:
     return gateway
 
 
-async def _open(settings: Settings, router: Router, gateway: Gateway, stack: contextlib.AsyncExitStack) -> None:
-    ledger = LedgerWriter(SqliteLedger(settings.ledger))
+async def _open(
+    settings: Settings, router: Router, store: LedgerStore, gateway: Gateway, stack: contextlib.AsyncExitStack
+) -> None:
+    ledger = LedgerWriter(store)
     ledger.start()
     stack.push_async_callback(ledger.aclose)
     http = HttpClient(f"turnout/{__version__}")

@@ -227,10 +227,12 @@ class _Running:
         attempt.duration_ms = (self._clock() - self._started) * 1000
         attempt.busy_s = health.busy.stop(self._busy)
         self._busy = -1.0
-        if attempt.usage is None and (self._has_content or outcome == "ok"):
+        counted = attempt.usage
+        if (counted is None or counted.estimated) and (self._has_content or outcome == "ok"):
             # The provider did not count, or was cut off before it could: what was generated is owed all the same.
-            output = estimate_tokens(self._chars)
-            attempt.usage = Usage(input=self._request.tokens_in, output=output, estimated=True)
+            read = self._request.tokens_in if counted is None else counted.input
+            wrote = max(estimate_tokens(self._chars), 0 if counted is None else counted.output)
+            attempt.usage = Usage(input=read, output=wrote, estimated=True)
         if outcome == "ok":
             attempt.status = 200
             health.breaker.succeeded()

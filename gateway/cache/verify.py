@@ -12,9 +12,6 @@ from typing import Final
 from gateway.cache import words as w
 from gateway.cache.reading import Reading, canonical, read
 
-# After the rules precision hardly depends on the cosine (Quora pairs: 0.91 from 0.80, 0.93 from 0.90), hits do: 0.13 and 0.10
-# of all duplicates, and from 0.90 on four of ten harmless courtesies miss. Measured by benchmarks/verifier.py.
-MIN_SIMILARITY_DEFAULT: Final = 0.80
 CHARS_MAX: Final = 4_000
 LEFT_OVER_MAX: Final = 4  # a side; more are no slips of the pen
 PREFIXES: Final = ("un", "non", "in", "im", "ir", "il", "dis", "mis", "anti", "de")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import signal
 import socket
 import sys
 
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
         backlog=BACKLOG,
     )
     server = _Server(config, settings, app)
+    # uvicorn shuts down on SIGTERM, then raises it again; having shut down in good order is a success.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         server.run(sockets=[listener])
     finally:

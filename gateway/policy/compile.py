@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -71,7 +72,7 @@ def compile_policy(file: str, text: str, *, env: Mapping[str, str], price_of: Pr
     """Compile a policy file. Raises PolicyError with all problems found.
 
     file: its name, for messages. env: for `${NAME}`. price_of: the shipped price map.
-    read_file: text of a file that the policy names (relative to it); raises OSError.
+    read_file: text of a file that the policy names (relative to it); raises OSError or UnicodeDecodeError.
     """
     source = parse_source(file, text)
     spec = _validated(schema.PolicyFile, source)
@@ -115,6 +116,7 @@ class _Compiler:
         self.source, self.spec, self.env, self.price_of, self.read_file = source, spec, env, price_of, read_file
         self.problems: list[Problem] = []
         self.unavailable: dict[str, str] = {}
+        self.without_address: set[str] = set()  # providers whose base_url is wrong, or in a variable that is not set
         self.faqs: dict[str, schema.FaqFile] = {}
         self.digest = hashlib.sha256(source.text.encode())
 
@@ -168,17 +170,22 @@ class _Compiler:
         if headers:
             changed["headers"] = {k: self.expand(name, v, ("providers", name, "headers", k)) for k, v in headers.items()}
         url = changed.get("base_url")
-        if url is not None and name not in self.unavailable and not re.match(r"https?://[^/\s]+", url):
-            self.problem(("providers", name, "base_url"), f"{url!r} is not an http:// or https:// address")
+        if url is not None and not _is_address(url):
+            self.without_address.add(name)
+            if name not in self.unavailable:
+                self.problem(("providers", name, "base_url"), f"{url!r} is not an http:// or https:// address")
         return spec.model_copy(update=changed)
 
     def expand(self, provider: str, text: str, path: Path) -> str:
-        """`${NAME}` and `${NAME:-default}` from the environment; an unset NAME makes the provider unavailable."""
+        """`${NAME}` and `${NAME:-default}` from the environment; an unset NAME makes the provider unavailable.
+
+        `${NAME:-}` is for what may be left out.
+        """
 
         def value(found: re.Match[str]) -> str:
             name, default = found[1], found[2]
             text = self.env.get(name) or default
-            if not text:
+            if text is None:
                 self.unavailable.setdefault(provider, f"{name} is not set")
             return text or ""
 
@@ -204,6 +211,8 @@ class _Compiler:
             return _given_price(spec.price)
         if spec.gpu is not None:
             return _gpu_price(spec.gpu)
+        if spec.provider in self.without_address:
+            return None  # the map goes by the address; nobody can ask this model before it is there
         found = self.price_of(provider, spec.id)
         if found is None:
             self.problem(
@@ -258,15 +267,15 @@ class _Compiler:
         if spec.faq is not None and spec.faq not in self.faqs:
             try:
                 text = self.read_file(spec.faq)
-            except OSError as exc:
-                reason = exc.strerror or str(exc)
+            except (OSError, ValueError) as exc:  # not there; not UTF-8
+                reason = getattr(exc, "strerror", None) or str(exc)
                 self.problem((*path, "answer", "faq"), f"cannot read FAQ file '{spec.faq}': {reason}")
             else:
                 self.digest.update(text.encode())
                 try:
                     self.faqs[spec.faq] = parse_faq(spec.faq, text)
                 except PolicyError as exc:
-                    self.problems.extend(exc.problems)
+                    self.problems.extend(p for p in exc.problems if p not in self.problems)  # another route may use it too
         return AnswerRule(static=spec.static, faq=spec.faq, min_similarity=spec.min_similarity)
 
     def reachable(self) -> None:
@@ -311,6 +320,14 @@ class _Compiler:
 
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:  # a bracket or a port that is none
+        return False
 
 
 def _arms(spec: schema.RouteSpec) -> tuple[tuple[str, float], ...]:

@@ -5,10 +5,11 @@ To add a condition, add a row to LEAVES. A fact that is missing does not match; 
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +129,7 @@ def _compile(key: str, value: Any, path: Path) -> Condition:
         return Some(parts) if key == "any" else Every(parts)
     kind = "words" if key.startswith("tag.") and len(key) > len("tag.") else LEAVES.get(key, ("", ""))[0]
     if not kind:
-        raise BadCondition(path, f"unknown condition `{key}`; known: {', '.join([*LEAVES, 'tag.NAME', *COMBINERS])}")
+        raise BadCondition(path, f"unknown condition `{key}`; {_near(key, [*LEAVES, 'tag.NAME', *COMBINERS])}")
     try:
         wanted, test = _TESTS[kind](value)
     except ValueError as exc:
@@ -170,7 +171,8 @@ def _class(value: Any) -> tuple[str, Test]:
     words = value if isinstance(value, list) else [value]
     unknown = [w for w in words if w not in CLASSES]
     if unknown or not words:
-        raise ValueError(f"{unknown[0] if unknown else value!r} is not a class; known: {', '.join(CLASSES)}")
+        wrong = unknown[0] if unknown else value
+        raise ValueError(f"{wrong!r} is not a class; {_near(str(wrong), CLASSES)}")
     return _words(value)
 
 
@@ -228,6 +230,11 @@ def condition_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "minProperties": 1,
     }
+
+
+def _near(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(known)}"
 
 
 def _show(value: FactValue) -> str:

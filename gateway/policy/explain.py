@@ -14,7 +14,8 @@ def explain(policy: Policy, facts: Facts, passed: Set[str] = frozenset()) -> lis
     requested = str(facts.values["model"])
     forced = facts.values.get(FORCED)
     if forced is not None:
-        return [Tried(r.name, r.name == forced, f"x-turnout-route asks for '{forced}'") for r in policy.routes]
+        why = f"x-turnout-route asks for '{forced}'" + (", but its FAQ has no entry near enough" if forced in passed else "")
+        return [Tried(r.name, r.name == forced and forced not in passed, why) for r in policy.routes]
     if requested in policy.models:
         return [Tried(r.name, False, f"the request names the model '{requested}' outright") for r in policy.routes]
     if not is_routed(policy, requested):

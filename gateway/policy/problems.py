@@ -30,21 +30,24 @@ def problem_of(source: Source, error: ErrorDetails) -> Problem:
     if kind == "extra_forbidden":
         return Problem(source.file, line, _extra_key(source, path))
     if kind == "missing":
-        return Problem(source.file, line, f"{_shown(path[:-1])}: `{key}` is missing; add it")
+        owner = _shown(path[:-1])
+        return Problem(source.file, line, f"{f'{owner}: ' if owner else ''}`{key}` is missing; add it")
     if kind == "literal_error":
         message = f"`{where}` is {given!r}; it must be {context.get('expected')}"
     elif kind.startswith("union_tag"):
-        message = f"`{where}`: kind must be one of openai, anthropic, litellm, local, fake, not {_kind_of(given)!r}"
+        known = "openai, anthropic, litellm, local, fake"
+        given_kind = given.get("kind") if isinstance(given, dict) else given
+        said = f"kind {given_kind!r} is not known" if given_kind is not None else "`kind` is missing"
+        message = f"`{where}`: {said}; give one of {known}"
+    elif kind in ("dict_type", "model_type", "model_attributes_type"):
+        message = f"`{where}`: a mapping of keys is expected here, not {given!r}"
     elif kind == "string_pattern_mismatch":
         message = f"`{where}`: {given!r} is not a name; use letters, digits and . _ : / -, starting with a letter or digit"
     else:
-        shown = "" if isinstance(given, (dict, list)) else f" (it is {given!r})"
+        is_shown = kind == "duration" or isinstance(given, (dict, list))
+        shown = "" if is_shown else f" (it is {given!r})"
         message = f"`{where}`: {error['msg'][:1].lower()}{error['msg'][1:]}{shown}"
     return Problem(source.file, line, message)
-
-
-def _kind_of(given: object) -> object:
-    return given.get("kind") if isinstance(given, dict) else given
 
 
 def _path_in(data: Any, loc: tuple[int | str, ...]) -> Path:
@@ -64,7 +67,7 @@ def _path_in(data: Any, loc: tuple[int | str, ...]) -> Path:
     return tuple(path)
 
 
-_BRANCHES = frozenset({"openai", "anthropic", "litellm", "local", "fake", "PriceSpec", "Throughput", "[key]"})
+_BRANCHES = frozenset({"openai", "anthropic", "litellm", "local", "fake", "word", "keys", "[key]"})
 
 
 def _extra_key(source: Source, path: Path) -> str:
@@ -107,6 +110,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "model": _fields(schema.ModelSpec),
     "price": _fields(schema.PriceSpec),
     "gpu": _fields(schema.GpuSpec),
+    "tokens_per_second": _fields(schema.Throughput),
     "classifier": _fields(schema.ClassifierSpec),
     "defaults": _fields(schema.DefaultsSpec),
     "route": _fields(schema.RouteSpec),

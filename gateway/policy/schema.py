@@ -12,12 +12,13 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
-    GetJsonSchemaHandler,
+    Tag,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from gateway.policy.conditions import condition_schema
 
@@ -44,8 +45,6 @@ def seconds(value: object) -> float:
 
 
 def _duration(value: object) -> float:
-    if isinstance(value, float) and not isinstance(value, bool):
-        return value  # a default of ours, already in seconds
     try:
         return seconds(value)
     except ValueError as exc:
@@ -58,13 +57,14 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}, mode="validation"),
 ]
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
+Timeout = Annotated[Duration, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Strict(BaseModel):
     """Unknown keys are errors; values are what they are, not what they could be read as."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class OpenAIProvider(Strict):
@@ -119,7 +119,7 @@ ProviderSpec = Annotated[
     OpenAIProvider | AnthropicProvider | LiteLLMProvider | LocalProvider | FakeProvider, Field(discriminator="kind")
 ]
 
-Usd = Annotated[float, Field(ge=0, strict=False)]
+Usd = Annotated[float, Field(ge=0)]
 
 
 class PriceSpec(Strict):
@@ -134,8 +134,23 @@ class PriceSpec(Strict):
 class Throughput(Strict):
     """Tokens per second that one GPU reaches."""
 
-    input: Annotated[float, Field(gt=0, strict=False)]
-    output: Annotated[float, Field(gt=0, strict=False)]
+    input: Annotated[float, Field(gt=0)]
+    output: Annotated[float, Field(gt=0)]
+
+
+def _shape(value: object) -> str:
+    """Which branch of a word-or-mapping is meant, so that a typo in one is not reported for both."""
+    return "keys" if isinstance(value, (dict, BaseModel)) else "word"
+
+
+GivenPrice = Annotated[
+    Annotated[Literal["unknown"], Tag("word")] | Annotated[PriceSpec, Tag("keys")],
+    Discriminator(_shape),
+]
+GivenSpeed = Annotated[
+    Annotated[Literal["measured"], Tag("word")] | Annotated[Throughput, Tag("keys")],
+    Discriminator(_shape),
+]
 
 
 class GpuSpec(Strict):
@@ -147,7 +162,7 @@ class GpuSpec(Strict):
 
     usd_per_hour: Usd
     count: Annotated[int, Field(ge=1)] = 1
-    tokens_per_second: Literal["measured"] | Throughput = "measured"
+    tokens_per_second: GivenSpeed = "measured"
 
 
 class ModelSpec(Strict):
@@ -156,7 +171,7 @@ class ModelSpec(Strict):
     provider: Name
     id: Annotated[str, Field(min_length=1)]
     context: Annotated[int, Field(ge=1, description="tokens, input and output together")] | None = None
-    price: PriceSpec | Literal["unknown"] | None = None
+    price: GivenPrice | None = None
     gpu: GpuSpec | None = None
 
     @model_validator(mode="after")
@@ -170,18 +185,18 @@ class ClassifierSpec(Strict):
     """Which classifier scores requests, and what it is allowed."""
 
     artifact: Annotated[str, Field(min_length=1)] = "default"
-    abstain_below: Annotated[Share, Field(strict=False)] = 0.55
-    max_ms: Annotated[float, Field(gt=0, strict=False)] = 5.0
+    abstain_below: Share = 0.55
+    max_ms: Annotated[float, Field(gt=0)] = 5.0
     on_error: Literal["unsure", "skip", "small", "strong"] = "unsure"
 
 
 class TimeoutsSpec(Strict):
     """Deadlines of a request; what is not given comes from `defaults`."""
 
-    connect: Duration | None = None
-    first_token: Duration | None = None
-    idle: Duration | None = None
-    total: Duration | None = None
+    connect: Timeout | None = None
+    first_token: Timeout | None = None
+    idle: Timeout | None = None
+    total: Timeout | None = None
 
 
 class RetrySpec(Strict):
@@ -195,9 +210,9 @@ class CacheSpec(Strict):
     """Whether answers are kept. `scope`: who may share them, never wider than said."""
 
     mode: Literal["off", "exact", "semantic"]
-    ttl: Duration | None = None
+    ttl: Timeout | None = None
     scope: Literal["key", "team"] | None = None
-    min_similarity: Annotated[Share, Field(strict=False)] | None = None
+    min_similarity: Share | None = None
 
 
 class DefaultsSpec(Strict):
@@ -213,7 +228,7 @@ class AnswerSpec(Strict):
 
     static: Annotated[str, Field(min_length=1)] | None = None
     faq: Annotated[str, Field(min_length=1, description="a file beside the policy")] | None = None
-    min_similarity: Annotated[Share, Field(strict=False)] = 0.8
+    min_similarity: Share = 0.8
     otherwise: Literal["next"] | None = None
 
     @model_validator(mode="after")
@@ -229,28 +244,14 @@ class SplitArm(Strict):
     """One arm of an experiment; weights are relative."""
 
     model: Name
-    weight: Annotated[float, Field(gt=0, strict=False)]
-
-
-class When(dict[str, Any]):
-    """Conditions, checked by conditions.py; here for its JSON Schema."""
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
-        from pydantic_core import core_schema
-
-        return core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema())
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"$ref": "#/$defs/When"}
+    weight: Annotated[float, Field(gt=0)]
 
 
 class RouteSpec(Strict):
     """A named row: when it applies and where the request goes. Exactly one of model, split and answer."""
 
     name: Name
-    when: When | None = None
+    when: dict[str, Any] | None = None  # its grammar is conditions.py's
     model: Name | None = None
     split: Annotated[list[SplitArm], Field(min_length=2)] | None = None
     answer: AnswerSpec | None = None
@@ -332,5 +333,8 @@ class FaqFile(Strict):
 def policy_json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of a policy file."""
     schema = PolicyFile.model_json_schema(by_alias=True)
+    for section in ("providers", "models"):
+        schema["properties"][section]["additionalProperties"] = False  # a key that is not a Name
     schema["$defs"]["When"] = condition_schema()
+    schema["$defs"]["RouteSpec"]["properties"]["when"] = {"anyOf": [{"$ref": "#/$defs/When"}, {"type": "null"}], "default": None}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

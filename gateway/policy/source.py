@@ -16,6 +16,7 @@ from gateway.policy.errors import PolicyError, Problem
 
 Path = tuple[str | int, ...]
 NODES_MAX = 200_000  # aliases can blow a small file up to any size
+DEPTH_MAX = 50  # and one that holds itself has no end
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,22 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})$"), _first)
 
 
+def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    return int(str(loader.construct_scalar(node)))  # PyYAML's own reads 010 as 8, as YAML 1.1 had it
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
+
+
 def parse_source(file: str, text: str) -> Source:
     """Parse the text of a policy file. Raises PolicyError for bad YAML, duplicate keys and odd documents."""
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.reader.ReaderError as exc:
+        line = text.count("\n", 0, exc.position) + 1
+        raise PolicyError(
+            [Problem(file, line, f"not valid YAML: the character {chr(exc.character)!r} may not stand here")]
+        ) from exc
     try:
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as exc:
@@ -58,8 +72,8 @@ def parse_source(file: str, text: str) -> Source:
         where = f", column {mark.column + 1}" if mark else ""
         message = f"not valid YAML{where}: {exc.problem or exc.context}"
         raise PolicyError([Problem(file, mark.line + 1 if mark else 1, message)]) from exc
-    except yaml.YAMLError as exc:  # characters that YAML forbids
-        raise PolicyError([Problem(file, 1, f"not valid YAML: {exc}")]) from exc
+    except RecursionError as exc:
+        raise PolicyError([Problem(file, 1, f"nested more than {DEPTH_MAX} deep")]) from exc
     finally:
         loader.dispose()
     if node is None:
@@ -85,25 +99,32 @@ class _Reader:
         line = node.start_mark.line + 1
         if self.nodes_left < 0:
             raise PolicyError([Problem(self.file, line, f"more than {NODES_MAX} values, aliases counted out in full")])
+        if len(path) > DEPTH_MAX:
+            raise PolicyError([Problem(self.file, line, f"nested more than {DEPTH_MAX} deep; does an alias hold itself?")])
         self.lines.setdefault(path, line)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(child, (*path, i)) for i, child in enumerate(node.value)]
+        return self._scalar(node)
+
+    def _scalar(self, node: yaml.Node) -> Any:
         try:
             return self.loader.construct_object(node)
         except (yaml.YAMLError, ValueError) as exc:
-            self.problems.append(Problem(self.file, line, f"cannot read this value: {exc}"))
+            reason = getattr(exc, "problem", None) or exc
+            self.problems.append(Problem(self.file, node.start_mark.line + 1, f"cannot read this value: {reason}"))
             return None
 
     def _mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         out: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            key = self.loader.construct_object(key_node) if isinstance(key_node, yaml.ScalarNode) else None
-            if not isinstance(key, str):
-                self.problems.append(Problem(self.file, line, f"keys are words, this one is {key!r}; put it in quotes"))
+            if key_node.tag != "tag:yaml.org,2002:str":
+                shown = repr(key_node.value) if isinstance(key_node, yaml.ScalarNode) else "a list or a mapping"
+                self.problems.append(Problem(self.file, line, f"keys are words, this one is {shown}; put a word in quotes"))
                 continue
+            key: str = key_node.value
             if key in out:
                 first = self.lines[(*path, key)]
                 message = f"duplicate key `{key}`, first given in line {first}; remove one"
