@@ -27,6 +27,7 @@ Ending = Literal["ok", "error", "timeout", "cancelled"]
 
 HELD_BYTES_MAX = 64 * 1024  # preamble held back before the first content
 TIMER_S = 0.005  # the event loop's timers may ring this much early
+BACKOFF_MAX_S = 8.0  # unless the policy's own first wait is longer
 WAIT_BEFORE_FALLBACK_S = 1.0  # a provider that asks for a longer wait is left for the next target
 
 
@@ -106,7 +107,8 @@ class Execution:
         """Seconds before the same target is asked again, None if it should not be."""
         if not exc.is_retryable:
             return None
-        backoff_s = self._plan.retry.backoff_s * 2.0 ** (again - 1)
+        first_s = self._plan.retry.backoff_s
+        backoff_s = min(first_s * 2.0 ** (again - 1), max(first_s, BACKOFF_MAX_S))
         wait_s: float = max(backoff_s * random.uniform(0.5, 1.0), exc.retry_after_s or 0.0)
         if self._clock() + wait_s >= self._deadline or (not is_last and wait_s > max(WAIT_BEFORE_FALLBACK_S, backoff_s)):
             return None
@@ -115,6 +117,7 @@ class Execution:
     async def _attempt(self, target: Target, *, is_last: bool) -> list[Piece]:
         now = self._clock()
         if now >= self._deadline:
+            target.health.breaker.abandoned()
             raise UpstreamError("not asked: the request's total deadline had passed", fault="timeout")
         if self._request.is_stream:
             limit = min(now + self._plan.timeouts.first_token_s, self._deadline)

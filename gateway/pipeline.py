@@ -30,6 +30,7 @@ from gateway.usage import Usage, estimate_tokens
 
 log = logging.getLogger("turnout.pipeline")
 
+KEYED_BYTES_MAX = 256 * 1024  # a larger request (images, documents) is not taken apart to make a key of it
 KEPT_BYTES_MAX = 1024 * 1024  # a longer answer is not kept for the cache
 
 
@@ -47,6 +48,7 @@ class Work:
     why: str | None = None
     execution: Execution | None = None
     kept: list[bytes] | None = None  # the answer's bytes, as long as they may go into the cache
+    kept_bytes: int = 0
     has_begun: bool = False  # a stream's headers are out
     is_booked: bool = False
 
@@ -233,6 +235,8 @@ class Pipeline:
         """None when this request neither reads nor fills the cache."""
         if plan.cache.mode == "off" or work.request.cache == "bypass" or not plan.targets:
             return None
+        if len(work.request.body) > KEYED_BYTES_MAX:
+            return None
         model = work.runtime.policy.models[plan.targets[0]]
         return cache_key(work.request, work.tenant, plan.cache.scope, plan.route, f"{model.provider}/{model.id}")
 
@@ -250,7 +254,8 @@ class Pipeline:
     def _keep(self, work: Work, data: bytes) -> None:
         if work.kept is not None:
             work.kept.append(data)
-            if sum(map(len, work.kept)) > KEPT_BYTES_MAX:
+            work.kept_bytes += len(data)
+            if work.kept_bytes > KEPT_BYTES_MAX:
                 work.kept = None
 
     async def _put(self, work: Work, plan: Plan, key: CacheKey | None, routed: Routed, finish: str | None) -> None:

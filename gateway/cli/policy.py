@@ -60,7 +60,7 @@ def _add_explain(kinds: Commands) -> None:
         "explain",
         help="show where a prompt would go and why",
         description="Show the decision for a prompt: every rule tried, and why it did or did not match.",
-        epilog="example: turnout policy explain policies/default.yaml --prompt 'Prove that 2 is prime.' --header x-turnout-tags=data=x",
+        epilog="example: turnout policy explain policies/default.yaml --prompt 'Is 7 prime?' --header x-turnout-tags=data=x",
     )
     explain.add_argument("file", metavar="FILE", type=Path)
     explain.add_argument("--prompt", metavar="TEXT", required=True, help="the user's message")

@@ -43,14 +43,10 @@ class LedgerWriter:
         self._task = asyncio.create_task(self._run(), name="ledger-writer")
 
     def reserve(self) -> None:
-        """Take a place for one request's entry; `put` or `release` gives it back. Raises LedgerUnavailable."""
+        """Take a place for one request's entry; `put` fills it. Raises LedgerUnavailable."""
         if self._free <= 0:
             raise LedgerUnavailable(f"the ledger cannot be written ({self.last_error or 'it is too slow'}); try again later")
         self._free -= 1
-
-    def release(self) -> None:
-        """Give the place back: the request turned out to be none."""
-        self._free += 1
 
     def put(self, entry: Entry) -> None:
         """Hand an entry over; it will be written."""
