@@ -87,9 +87,11 @@ class Pipeline:
             work.entry.outcome, work.entry.status, work.entry.error = "error", 500, repr(exc)
             raise
         finally:
-            if work.execution is not None:
-                await asyncio.shield(work.execution.aclose())
-            self._book(work)
+            try:
+                if work.execution is not None:
+                    await asyncio.shield(work.execution.aclose())
+            finally:
+                self._book(work)  # cancelled a second time as well: it holds a place in the ledger
 
     async def _serve(self, work: Work) -> None:
         runtime, entry = work.runtime, work.entry

@@ -136,6 +136,8 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     fields["saved_nusd"] = entry.saved_nusd
     for name in ("cost", "baseline", "saved"):
         fields[f"{name}_usd"] = usd(fields[f"{name}_nusd"])
+    for attempt in fields["attempts"]:
+        attempt["cost"] = attempt.pop("cost_nusd")  # the name the API promises; nano-USD as everywhere
     return fields
 
 

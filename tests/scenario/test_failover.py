@@ -140,3 +140,21 @@ routes:
             assert after.status_code == 200
             assert gateway.attempts(after) == [("first", "error"), ("second", "ok")]
             assert "connect" in gateway.entry(after)["attempts"][0]["error"]
+
+
+def test_an_entry_has_what_the_contract_promises(tmp_path: Path) -> None:
+    with LiveGateway(tmp_path, two_models(["500"])) as gateway:
+        tags = {"x-turnout-tags": "app=ide", "x-turnout-session": "s-1"}
+        entry = gateway.entry(gateway.chat("hello", headers={**tags, "x-request-id": "the-id"}))
+        assert (entry["request_id"], entry["dialect"], entry["requested_model"]) == ("the-id", "openai_chat", "auto")
+        assert (entry["tags"], entry["session"], entry["stream"]) == ({"app": "ide"}, "s-1", False)
+        assert (entry["route"], entry["decided_by"], 0 <= entry["draw"] < 1) == ("all", "rule:all", True)
+        # "hello" is 2 tokens in, the answer 6 out, at 10 and 20 USD per million: 140,000 nano-USD, and so is the baseline.
+        assert (entry["cost_nusd"], entry["baseline_nusd"], entry["overhead_nusd"], entry["saved_nusd"]) == (140_000, 140_000, 0, 0)
+        assert entry["usage"] == {
+            "input": 2, "output": 6, "cached_input": 0, "cache_write": 0, "reasoning": 0, "estimated": False,
+        }  # fmt: skip
+        failed, answered = entry["attempts"]
+        assert (failed["status"], failed["cost"], failed["usage"], failed["ttft_ms"]) == (500, 0, None, None)
+        assert (answered["provider"], answered["status"], answered["cost"]) == ("two", 200, 140_000)
+        assert entry["at"].endswith("Z") and entry["duration_ms"] >= answered["duration_ms"] >= answered["ttft_ms"] > 0
