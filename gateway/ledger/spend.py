@@ -82,7 +82,8 @@ def _by_attempt(db: sqlite3.Connection, by: str, since: float) -> list[Row]:
     query = f"SELECT coalesce({by}, ?) AS name, {_SUMS} FROM entry WHERE at >= ? GROUP BY 1"
     rows = {row["name"]: Row(**dict(row)) for row in db.execute(query, (NO_MODEL, since))}
     moves = f"""
-        SELECT coalesce(entry.{by}, ?) AS owner, attempt.{by} AS name, sum(attempt.cost_nusd) AS cost_nusd
+        SELECT coalesce(entry.{by}, ?) AS owner, attempt.{by} AS name, sum(attempt.cost_nusd) AS cost_nusd,
+               sum(attempt.cost_nusd * (entry.baseline_nusd IS NOT NULL)) AS saved_nusd
         FROM attempt JOIN entry ON entry.id = attempt.entry
         WHERE entry.at >= ? AND attempt.cost_nusd > 0 AND entry.cost_nusd IS NOT NULL
               AND attempt.{by} IS NOT coalesce(entry.{by}, ?)
@@ -91,9 +92,9 @@ def _by_attempt(db: sqlite3.Connection, by: str, since: float) -> list[Row]:
     for move in db.execute(moves, (NO_MODEL, since, NO_MODEL)):
         owner, payer = rows[move["owner"]], rows.setdefault(move["name"], Row(move["name"]))
         owner.cost_nusd -= move["cost_nusd"]
-        owner.saved_nusd += move["cost_nusd"]
+        owner.saved_nusd += move["saved_nusd"]
         payer.cost_nusd += move["cost_nusd"]
-        payer.saved_nusd -= move["cost_nusd"]
+        payer.saved_nusd -= move["saved_nusd"]
     return list(rows.values())
 
 

@@ -1,0 +1,124 @@
+"""The embedded ledger: what goes in comes out, for several processes at once."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.attempt import Attempt
+from gateway.errors import ConfigError
+from gateway.ledger.base import Entry
+from gateway.ledger.sqlite import SqliteLedger, connect
+from gateway.usage import Usage
+from tests.ledger.entries import answered, entry
+
+counts = st.integers(0, 2**40)
+maybe = st.none() | counts
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+usages = st.none() | st.builds(Usage, counts, counts, counts, counts, counts, st.booleans())
+attempts = st.builds(
+    Attempt,
+    provider=texts,
+    model=texts,
+    outcome=st.sampled_from(["ok", "error", "timeout", "cancelled", "rejected"]),
+    status=maybe,
+    ttft_ms=st.none() | st.floats(0, 1e6),
+    duration_ms=st.floats(0, 1e6),
+    busy_s=st.floats(0, 1e6),
+    usage=usages,
+    cost_nusd=maybe,
+    error=st.none() | texts,
+    fault=st.none() | texts,
+)
+entries = st.builds(
+    Entry,
+    request_id=st.just("the-one"),
+    at=st.floats(0, 4e9),
+    dialect=texts,
+    requested_model=texts,
+    stream=st.booleans(),
+    key=texts,
+    policy_hash=texts,
+    draw=st.floats(0, 1, exclude_max=True),
+    tags=st.dictionaries(texts, texts, max_size=3),
+    scores=st.dictionaries(texts, st.floats(0, 1), max_size=3),
+    attempts=st.lists(attempts, max_size=3),
+    usage=usages,
+    cost_nusd=maybe,
+    baseline_nusd=maybe,
+    error=st.none() | texts,
+)
+
+
+@given(entries)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_an_entry_comes_back_as_it_went_in(tmp_path: Path, one: Entry) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    ledger.append([one])
+    assert ledger.find("the-one") == one
+    ledger.close()
+
+
+def test_the_latest_of_two_entries_with_one_id_is_found_and_both_are_kept(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    ledger.append([entry("same", route="first"), entry("same", route="second")])
+    found = ledger.find("same")
+    assert found is not None and found.route == "second"
+    assert ledger.find("other") is None
+    ledger.close()
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        assert db.execute("SELECT count(*) FROM entry").fetchone() == (2,)
+    db.close()
+
+
+def test_several_processes_write_one_ledger_and_nothing_is_lost(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from gateway.ledger.sqlite import SqliteLedger
+from tests.ledger.entries import answered
+ledger = SqliteLedger(Path(sys.argv[1]))
+for batch in range(20):
+    ledger.append([answered(f"{sys.argv[2]}-{batch}-{i}", "r", "m", 7) for i in range(5)])
+ledger.close()
+"""
+    path = tmp_path / "new" / "ledger.db"  # made by whoever comes first
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(path), str(n)]) for n in range(3)]
+    assert [w.wait(50) for w in writers] == [0, 0, 0]
+    db = connect(path, read_only=True)
+    assert tuple(db.execute("SELECT count(*), sum(cost_nusd) FROM entry").fetchone()) == (300, 2_100)
+    assert tuple(db.execute("SELECT count(*) FROM attempt").fetchone()) == (300,)
+    db.close()
+
+
+def test_all_entries_of_a_batch_are_kept_or_none(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    broken = answered("broken", "r", "m", 7)
+    broken.cost_nusd = "not money"  # type: ignore[assignment]
+    with pytest.raises(OSError, match="cannot write the ledger"):
+        ledger.append([entry("fine"), broken])
+    assert ledger.find("fine") is None
+    ledger.append([entry("fine")])
+    assert ledger.find("fine") is not None
+    ledger.close()
+
+
+def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(ConfigError, match="newer Turnout"):
+        SqliteLedger(tmp_path / "ledger.db")
+
+
+def test_a_file_that_is_no_ledger_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_text("this is not a database, " * 100)
+    with pytest.raises(ConfigError, match=r"ledger\.db.*TURNOUT_DATA_DIR"):
+        SqliteLedger(path)
