@@ -5,6 +5,7 @@ Only what is needed is decoded; everything else stays bytes and passes through. 
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ import msgspec
 from gateway.usage import Usage
 
 DONE = b"data: [DONE]\n\n"
+TOKENS_MAX = 1_000_000_000  # of one answer
 Raw = msgspec.Raw
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
@@ -71,9 +73,12 @@ class ChatHead(msgspec.Struct):
 
 
 class Delta(msgspec.Struct):
-    """What a stream event adds; any of these set and not empty is content."""
+    """What a stream event adds; any of these set and not empty is content.
 
-    content: str | None = None
+    content: a list of parts from some models that think aloud (Mistral's).
+    """
+
+    content: str | list[Raw] | None = None
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
@@ -94,7 +99,9 @@ class Delta(msgspec.Struct):
 
     def chars(self) -> int:
         """Length of its text, for an estimate of tokens where the provider counts none."""
-        spoken = len(self.content or "") + len(self.reasoning_content or "") + len(self.reasoning or "")
+        text = self.content or ""
+        spoken = len(text) if isinstance(text, str) else sum(len(bytes(part)) for part in text)
+        spoken += len(self.reasoning_content or "") + len(self.reasoning or "")
         called = 0 if bytes(self.tool_calls) in _EMPTY else len(bytes(self.tool_calls))
         return spoken + len(self.refusal or "") + called
 
@@ -129,12 +136,17 @@ class WireUsage(msgspec.Struct):
         read = self.prompt_tokens_details or _Details()
         written = self.completion_tokens_details or _Details()
         return Usage(
-            input=self.prompt_tokens or 0,
-            output=self.completion_tokens or 0,
-            cached_input=read.cached_tokens or 0,
-            cache_write=read.cache_write_tokens or 0,
-            reasoning=written.reasoning_tokens or 0,
+            input=_count(self.prompt_tokens),
+            output=_count(self.completion_tokens),
+            cached_input=_count(read.cached_tokens),
+            cache_write=_count(read.cache_write_tokens),
+            reasoning=_count(written.reasoning_tokens),
         )
+
+
+def _count(tokens: int | None) -> int:
+    """A provider's count, kept to what can be one: money is made of it, in 64 bits."""
+    return min(max(tokens or 0, 0), TOKENS_MAX)
 
 
 class Chunk(msgspec.Struct):
@@ -192,10 +204,13 @@ def with_cost(event: bytes, usage: Usage, cost_usd: float | None) -> bytes:
     return sse(fields)
 
 
+_FIRST_DATA = re.compile(rb"(?:^|[\r\n])data: *(\{[^\r\n]*\})")
+
+
 def usage_event(events: bytes, usage: Usage, cost_usd: float | None) -> bytes:
     """A usage event of our own, for a stream without one. events: of the same stream, the first gives its id."""
-    first = data_of(events.split(b"\n\n", 1)[0]) if events else b""
-    given: dict[str, Any] = msgspec.json.decode(first) if first else {}
+    first = _FIRST_DATA.search(events)
+    given: dict[str, Any] = msgspec.json.decode(first[1]) if first else {}
     fields: dict[str, Any] = {
         "id": given.get("id") or new_id(),
         "object": "chat.completion.chunk",
@@ -306,10 +321,8 @@ def _add_choice(into: dict[str, Any], choice: dict[str, Any]) -> None:
                 _add_call(message.setdefault("tool_calls", {}), call)
         elif key == "role":
             message["role"] = value
-        elif isinstance(value, str) and isinstance(message.get(key), str):
-            message[key] += value
-        elif isinstance(value, list) and isinstance(message.get(key), list):
-            message[key] += value
+        elif isinstance(value, str | list) and isinstance(message.get(key), str | list):
+            message[key] = _joined(message[key], value)
         elif value is not None or key not in message:
             message[key] = value
     logprobs = choice.get("logprobs")
@@ -318,6 +331,19 @@ def _add_choice(into: dict[str, Any], choice: dict[str, Any]) -> None:
         for key, value in logprobs.items():
             kept[key] = (kept.get(key) or []) + value if isinstance(value, list) else value
     into.update({k: v for k, v in choice.items() if k not in ("delta", "logprobs", "index") and v is not None})
+
+
+def _joined(kept: str | list[Any], more: str | list[Any]) -> str | list[Any]:
+    """Content in pieces: texts, lists of parts, or a text behind a list, from models that think aloud."""
+    if isinstance(kept, str) and isinstance(more, str):
+        return kept + more
+    return _parts(kept) + _parts(more)
+
+
+def _parts(content: str | list[Any]) -> list[Any]:
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return content
 
 
 def _add_call(calls: dict[int, dict[str, Any]], call: dict[str, Any]) -> None:

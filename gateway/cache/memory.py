@@ -27,7 +27,7 @@ class _Partition:
     """The embeddings that may be compared with each other, packed into one matrix without holes."""
 
     def __init__(self, dim: int) -> None:
-        self._rows = np.zeros((4, dim), np.float32)
+        self._rows = np.zeros((1, dim), np.float32)  # most partitions are one conversation's and stay small
         self.keys: list[bytes] = []
 
     def add(self, exact: bytes, embedding: Embedding) -> int:
@@ -69,10 +69,14 @@ class MemoryStore:
 
     async def nearest(self, key: CacheKey, embedding: Embedding, count: int) -> list[tuple[float, CachedAnswer]]:
         partition = self._partitions.get(key.partition)
-        if partition is None:
-            return []
-        found = [(similarity, self._fresh(exact)) for similarity, exact in partition.nearest(embedding, count)]
-        return [(similarity, answer) for similarity, answer in found if answer is not None]
+        while partition is not None:
+            found = [(similarity, self._fresh(exact)) for similarity, exact in partition.nearest(embedding, count)]
+            fresh = [(similarity, answer) for similarity, answer in found if answer is not None]
+            if len(fresh) == len(found):
+                return fresh
+            # Those past their time are forgotten now; others may have stood behind them.
+            partition = self._partitions.get(key.partition)
+        return []
 
     async def put(self, key: CacheKey, answer: CachedAnswer, embedding: Embedding | None, ttl_s: float) -> None:
         self._forget(key.exact)

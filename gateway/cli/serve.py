@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         ws="none",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing here depends on the client's address
         log_config=None,
         log_level="warning",
         timeout_keep_alive=75,

@@ -64,7 +64,7 @@ class LedgerStore(Protocol):
     """Append-only. Called from one thread at a time; may block."""
 
     def append(self, entries: Sequence[Entry]) -> None:
-        """Keep all of them or none. Raises OSError when it cannot just now."""
+        """Keep all of them or none. Raises OSError when it cannot just now, ValueError when one of them never can be."""
         ...
 
     def find(self, request_id: str) -> Entry | None:

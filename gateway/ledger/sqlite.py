@@ -63,6 +63,8 @@ class SqliteLedger:
                 with self._db:
                     for entry in entries:
                         self._append(entry)
+            except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError) as exc:
+                raise ValueError(f"not a value that the ledger '{self._path}' can keep: {exc}") from exc
             except sqlite3.Error as exc:
                 raise OSError(f"cannot write the ledger '{self._path}': {exc}") from exc
 

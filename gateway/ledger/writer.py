@@ -69,7 +69,7 @@ class LedgerWriter:
                 await asyncio.wait_for(self._task, CLOSE_S)
             except TimeoutError:
                 for entry in [*self._writing, *self._pending]:
-                    log.error("entry not written: %s", msgspec.json.encode(entry).decode())
+                    log.error("entry not written: %s", _as_text(entry))
         self._thread.shutdown()
         self._store.close()
 
@@ -98,8 +98,26 @@ class LedgerWriter:
                 self.last_error = str(exc)
                 await asyncio.sleep(wait_s)
                 wait_s = min(wait_s * 2, RETRY_MAX_S)
+            except Exception as exc:  # whatever an entry may hold, it must not keep all others from being written
+                await self._write_apart(entries, exc)
+                return
             else:
                 if self.last_error is not None:
                     log.info("the ledger is written again")
                 self.last_error = None
                 return
+
+    async def _write_apart(self, entries: list[Entry], exc: Exception) -> None:
+        """One by one; the entry that cannot be kept goes to the log."""
+        if len(entries) > 1:
+            for entry in entries:
+                await self._write([entry])
+        else:
+            log.error("entry not written (%s): %s", exc, _as_text(entries[0]))
+
+
+def _as_text(entry: Entry) -> str:
+    try:
+        return msgspec.json.encode(entry).decode()
+    except (ValueError, TypeError, OverflowError):  # what the store could not keep, JSON may not either
+        return repr(entry)

@@ -40,7 +40,7 @@ class OpenAIProvider:
             if response.status != 200:
                 error = await response.read_whole(ERROR_BYTES_MAX)
                 raise refusal(self._name, response.status, response.headers, error, self._api_key)
-            is_events = response.headers.get("content-type", "").startswith("text/event-stream")
+            is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
         except BaseException:
             response.close()
             raise
@@ -58,7 +58,8 @@ class OpenAIStream:
     def __init__(self, name: str, response: HttpResponse, secret: str | None = None) -> None:
         self._name, self._response, self._secret = name, response, secret
         self._parser = EventParser()
-        self._is_finished = False  # a finish_reason was seen
+        self._unfinished: set[int] = set()  # choices without a finish_reason so far
+        self._is_finished = False  # every choice seen has one
         self._is_over = False  # the terminator, or the end of the body after a finish_reason, was seen
         self._broken: UpstreamError | None = None  # raised once what came before it has been read
 
@@ -105,17 +106,22 @@ class OpenAIStream:
 
     def _piece(self, event: bytes) -> Piece | None:
         data = event_data(event)
-        if data is None:
-            return None  # a comment that keeps the connection alive
+        if not data:
+            return None  # a comment, or an event without data, that keeps the connection alive
         if data == b"[DONE]":
             return self._at_eof(has_done=True)
+        if b"event:" in event and event_name(event) == "error":
+            raise reported(self._name, data, self._secret)
         chunk = self._parsed(data)
         if chunk.error is not None and bytes(chunk.error) != b"null":
             raise reported(self._name, bytes(chunk.error), self._secret)
-        if event.startswith(b"event:") and event_name(event) == "error":
-            raise reported(self._name, data, self._secret)
+        for choice in chunk.choices or ():
+            if choice.finish_reason is None:
+                self._unfinished.add(choice.index)
+            else:
+                self._unfinished.discard(choice.index)
         piece = piece_of(event, chunk)
-        self._is_finished = self._is_finished or piece.finish is not None
+        self._is_finished = (self._is_finished or piece.finish is not None) and not self._unfinished
         return piece
 
     def _parsed(self, data: bytes) -> Chunk:

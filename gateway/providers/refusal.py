@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -28,10 +29,10 @@ def refusal(name: str, status: int, headers: Mapping[str, str], body: bytes, sec
 
     A prompt that is too long is nobody's fault yet: another model may hold it.
     """
+    if secret:
+        body = body.replace(secret.encode(), b"***")  # before the text is cut short, which may cut the secret
     message, code, param = error_fields(body)
     message = message or f"status {status} without a message"
-    if secret:
-        message = message.replace(secret, "***")
     is_too_long = status in (400, 413) and (
         code in (CONTEXT_LENGTH, "exceed_context_size_error") or bool(_CONTEXT.search(message))
     )
@@ -48,11 +49,11 @@ def refusal(name: str, status: int, headers: Mapping[str, str], body: bytes, sec
 
 
 def reported(name: str, error: bytes, secret: str | None = None) -> UpstreamError:
-    """An error that came as a stream event, or as the body of a 200."""
-    message, code, _ = error_fields(b'{"error":' + error + b"}")
-    message = message or "an error without a message"
+    """An error that came as a stream event, or as the body of a 200. error: its JSON, or plain text."""
     if secret:
-        message = message.replace(secret, "***")
+        error = error.replace(secret.encode(), b"***")
+    message, code, _ = error_fields(error)
+    message = message or "an error without a message"
     is_retryable = code not in ("invalid_request_error", "authentication_error", "permission_error", "not_found_error")
     return UpstreamError(f"{name}: {message}", fault="reported", code=code, is_retryable=is_retryable)
 
@@ -64,7 +65,9 @@ def error_fields(body: bytes) -> tuple[str, str | None, str | None]:
     except msgspec.DecodeError:
         text = body[:500].decode("utf-8", "replace").strip()
         return ("" if text.startswith("<") else text), None, None
-    error = fields.get("error", fields) if isinstance(fields, dict) else fields
+    if isinstance(fields, list) and fields:
+        fields = fields[0]  # Google's OpenAI-compatible servers send a list of one
+    error = fields.get("error") or fields if isinstance(fields, dict) else fields
     if isinstance(error, str):
         return error, None, None
     if not isinstance(error, dict):
@@ -81,20 +84,24 @@ def error_fields(body: bytes) -> tuple[str, str | None, str | None]:
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, from retry-after-ms, or retry-after in either of its forms (RFC 9110, 10.2.3)."""
-    millis = headers.get("retry-after-ms")
+    millis = _number(headers.get("retry-after-ms"))
     if millis is not None:
-        try:
-            return max(float(millis) / 1000, 0.0)
-        except ValueError:
-            pass  # fall through to the standard header
+        return millis / 1000
     value = headers.get("retry-after")
-    if value is None:
-        return None
+    wait_s = _number(value)
+    if value is None or wait_s is not None:
+        return wait_s
     try:
-        return max(float(value), 0.0)
-    except ValueError:
-        try:
-            when = email.utils.parsedate_to_datetime(value)
-        except ValueError:
-            return None
+        when = email.utils.parsedate_to_datetime(value)
         return max(when.timestamp() - time.time(), 0.0)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _number(value: str | None) -> float | None:
+    """Not below 0; None for what is no number, "nan" and "inf" included."""
+    try:
+        number = float(value) if value is not None else math.nan
+    except ValueError:
+        return None
+    return max(number, 0.0) if math.isfinite(number) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+BOM = b"\xef\xbb\xbf"
 EVENT_BYTES_MAX = 16 * 1024 * 1024
 # After a CR at the very end of what has arrived, an LF may still belong to it; the pattern waits for it.
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r(?=[^\n])|\n\r\n|\r\n\n|\n\r(?=[^\n])|\r\r\n")
@@ -26,9 +27,14 @@ class EventParser:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes, each with its blank line. Raises EventTooLong."""
-        if self._is_first and chunk:
+        if self._is_first:
+            chunk = bytes(self._rest) + chunk
+            self._rest.clear()
+            if BOM.startswith(chunk):
+                self._rest += chunk  # a byte order mark, or the beginning of one
+                return []
             self._is_first = False
-            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+            chunk = chunk.removeprefix(BOM)
         if not self._rest and chunk.endswith(b"\n\n") and chunk.count(b"\n\n") == 1 and b"\r" not in chunk:
             return [chunk]  # exactly one event, which is what most reads bring
         rest = self._rest
@@ -61,10 +67,8 @@ def event_data(event: bytes) -> bytes | None:
 
 def event_name(event: bytes) -> str:
     """The event's type; "message" where it has none."""
-    for line in event.splitlines():
-        if line.startswith(b"event:"):
-            return _value(line).decode("utf-8", "replace")
-    return "message"
+    names = [_value(line) for line in event.splitlines() if line.startswith(b"event:") or line == b"event"]
+    return (names[-1].decode("utf-8", "replace") if names else "") or "message"
 
 
 def _value(line: bytes) -> bytes:

@@ -57,6 +57,20 @@ def test_what_is_past_its_time_is_gone_for_both_look_ups() -> None:
     asyncio.run(scenario())
 
 
+def test_neighbours_past_their_time_do_not_stand_in_front_of_fresh_ones() -> None:
+    async def scenario() -> None:
+        now = [0.0]
+        store = MemoryStore(1_000_000, clock=lambda: now[0])
+        for degrees in range(5):
+            await store.put(key(str(degrees)), answer(str(degrees)), direction(degrees), 10)
+        await store.put(key("fresh"), answer("fresh"), direction(30), 100)
+        now[0] = 10.0
+        assert [a.id for _, a in await store.nearest(key(), direction(0), 2)] == ["fresh"]
+        assert len(store) == 1
+
+    asyncio.run(scenario())
+
+
 operations = st.lists(
     st.tuples(st.sampled_from(["put", "get", "wait"]), st.integers(0, 6), st.integers(0, 2), st.integers(0, 90))
 )

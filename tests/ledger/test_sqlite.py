@@ -101,7 +101,7 @@ def test_all_entries_of_a_batch_are_kept_or_none(tmp_path: Path) -> None:
     ledger = SqliteLedger(tmp_path / "ledger.db")
     broken = answered("broken", "r", "m", 7)
     broken.cost_nusd = "not money"  # type: ignore[assignment]
-    with pytest.raises(OSError, match="cannot write the ledger"):
+    with pytest.raises(ValueError, match="not a value that the ledger"):
         ledger.append([entry("fine"), broken])
     assert ledger.find("fine") is None
     ledger.append([entry("fine")])
@@ -122,3 +122,26 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path: Path) -> None:
     path.write_text("this is not a database, " * 100)
     with pytest.raises(ConfigError, match=r"ledger\.db.*TURNOUT_DATA_DIR"):
         SqliteLedger(path)
+
+
+@pytest.mark.parametrize("value", [2**63, float("nan"), [1], "\ud800"])
+def test_value_that_can_never_be_kept_is_told_from_a_disk_that_is_full(tmp_path: Path, value: object) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    broken = entry("broken")
+    setattr(broken, "error" if isinstance(value, str) else "duration_ms" if isinstance(value, float) else "cost_nusd", value)
+    with pytest.raises(ValueError):
+        ledger.append([broken])
+    ledger.append([entry("fine")])
+    ledger.close()
+
+
+def test_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"cannot open the ledger '.*file/ledger\.db': .*set TURNOUT_DATA_DIR"):
+        SqliteLedger(tmp_path / "file" / "ledger.db")
+
+
+def test_ledger_that_is_only_read_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot open the ledger"):
+        connect(tmp_path / "none" / "ledger.db", read_only=True)
+    assert not (tmp_path / "none").exists()

@@ -30,6 +30,8 @@ class Shelf:
         if self.fails > 0:
             self.fails -= 1
             raise OSError("the disk is full")
+        if any(e.error == "poison" for e in entries):
+            raise ValueError("not a value that can be kept")
         self.batches += 1
         self.kept.extend(entries)
 
@@ -136,3 +138,21 @@ def test_what_cannot_be_written_at_the_end_is_in_the_log(
 
     asyncio.run(scenario())
     assert any("entry not written" in r.message and "the-lost-one" in r.message for r in caplog.records)
+
+
+def test_entry_that_can_never_be_kept_does_not_hold_up_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf()
+
+    async def scenario() -> None:
+        writer = LedgerWriter(shelf)
+        writer.start()
+        for name in ("a", "bad", "b"):
+            writer.reserve()
+            writer.put(entry(name, error="poison" if name == "bad" else None, cost_nusd=2**70))
+        await writer.aclose()
+
+    asyncio.run(scenario())
+    assert [e.request_id for e in shelf.kept] == ["a", "b"]
+    (record,) = caplog.records
+    assert record.message.startswith("entry not written (not a value that can be kept): ")
+    assert "bad" in record.message

@@ -150,7 +150,12 @@ def test_an_entry_has_what_the_contract_promises(tmp_path: Path) -> None:
         assert (entry["tags"], entry["session"], entry["stream"]) == ({"app": "ide"}, "s-1", False)
         assert (entry["route"], entry["decided_by"], 0 <= entry["draw"] < 1) == ("all", "rule:all", True)
         # "hello" is 2 tokens in, the answer 6 out, at 10 and 20 USD per million: 140,000 nano-USD, and so is the baseline.
-        assert (entry["cost_nusd"], entry["baseline_nusd"], entry["overhead_nusd"], entry["saved_nusd"]) == (140_000, 140_000, 0, 0)
+        assert (entry["cost_nusd"], entry["baseline_nusd"], entry["overhead_nusd"], entry["saved_nusd"]) == (
+            140_000,
+            140_000,
+            0,
+            0,
+        )
         assert entry["usage"] == {
             "input": 2, "output": 6, "cached_input": 0, "cache_write": 0, "reasoning": 0, "estimated": False,
         }  # fmt: skip

@@ -1,0 +1,197 @@
+"""What the executor says when it fails, and what it learns of each model: causes, breakers, the caller's own faults."""
+
+import asyncio
+
+import pytest
+
+from gateway.errors import AllTargetsFailed, ClientError, DeadlineExceeded, UpstreamError
+from gateway.execute import Execution
+from gateway.health import COOLDOWN_S, FAILURES_TO_OPEN
+from gateway.policy.model import Timeouts
+from tests.execution import BAD_REQUEST, BUSY, CONTENT, GONE, TOO_LONG, Bench, Scripted, fault
+from tests.virtual_time import run
+
+both_ways = pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "whole"])
+
+
+def test_causes_are_the_last_of_each_target_in_order() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted(GONE), b=Scripted(BUSY, fault(status=500, message="worse")), c=Scripted("ok"))
+        with pytest.raises(AllTargetsFailed) as caught:
+            await bench.ask("a", "b", left_out=(("c", "KEY is not set"),))
+        assert caught.value.causes == [
+            {"model": "c", "fault": "unavailable", "message": "KEY is not set"},
+            {"model": "a", "provider": "p-a", "fault": "connect", "message": "told to fail: connect"},
+            {"model": "b", "provider": "p-b", "fault": "status", "message": "worse", "status": 500},
+        ]
+        assert str(caught.value).startswith("every model of route 'r' failed. c: KEY is not set; a: told to fail")
+
+    run(scenario())
+
+
+def test_plan_without_targets_says_why() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted("ok"))
+        execution = bench.start("a", left_out=(("a", "KEY is not set"),))
+        nobody = Execution(execution._plan, [], execution._request, bench.clock)
+        with pytest.raises(AllTargetsFailed, match="a: KEY is not set") as caught:
+            await nobody.begin()
+        assert caught.value.retry_after_s is None
+        await nobody.aclose()
+
+    run(scenario())
+
+
+@both_ways
+def test_callers_fault_ends_it_with_the_providers_words(is_stream: bool) -> None:
+    async def scenario() -> None:
+        other = Scripted("ok")
+        bench = Bench(a=Scripted(BAD_REQUEST), b=other)
+        for _ in range(FAILURES_TO_OPEN + 1):  # and says nothing about the model
+            with pytest.raises(ClientError) as caught:
+                await bench.ask(is_stream=is_stream)
+            error = caught.value
+            assert (error.status, error.code, error.param, error.message) == (422, "bad_param", "top_p", "top_p is wrong")
+        assert other.calls == []
+        assert bench.targets["a"].health.breaker.admits()
+
+    run(scenario())
+
+
+@both_ways
+def test_request_that_is_too_long_for_the_last_target_is_the_callers(is_stream: bool) -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted(BUSY), b=Scripted(TOO_LONG))
+        with pytest.raises(ClientError) as caught:
+            await bench.ask(is_stream=is_stream)
+        assert (caught.value.status, caught.value.code, caught.value.param) == (400, "context_length_exceeded", "messages")
+        assert bench.targets["b"].health.breaker.admits()
+        assert bench.targets["b"].health.breaker.last_error == ""
+
+    run(scenario())
+
+
+def test_deadline_names_what_was_tried() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted(GONE), b=Scripted("hang"))
+        with pytest.raises(DeadlineExceeded) as caught:
+            await bench.ask(timeouts=Timeouts(total_s=3.0))
+        assert caught.value.message.startswith("no answer within 3 s. a: told to fail: connect; b: b: no content within 3.0 s")
+        assert [c["fault"] for c in caught.value.causes] == ["connect", "timeout"]
+
+    run(scenario())
+
+
+def test_failing_model_is_left_alone_probed_and_taken_back() -> None:
+    async def scenario() -> None:
+        a = Scripted(*[GONE] * FAILURES_TO_OPEN, "ok")
+        bench = Bench(a=a, b=Scripted("ok"))
+        for _ in range(FAILURES_TO_OPEN):
+            await bench.ask()
+            assert bench.story == ["a error", "b ok"]
+        await bench.ask()
+        assert bench.story == ["a rejected", "b ok"]
+        rejected = bench.attempts[0]
+        assert (rejected.fault, rejected.usage, rejected.ttft_ms) == ("unavailable", None, None)
+        assert rejected.error == f"not asked: it fails and cools down for another {COOLDOWN_S} s (last: told to fail: connect)"
+        assert len(a.calls) == FAILURES_TO_OPEN
+
+        await asyncio.sleep(COOLDOWN_S)
+        probe = bench.start()
+        await probe.begin()
+        assert bench.story == ["a cancelled"]  # under way
+        await bench.ask()
+        assert bench.story == ["a rejected", "b ok"]  # one probe at a time
+        while not (await probe.read())[-1].is_end:
+            pass
+        await probe.aclose()
+        await bench.ask()
+        assert bench.story == ["a ok"]
+
+    run(scenario())
+
+
+def test_probe_that_fails_doubles_the_cooldown() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted(GONE), b=Scripted("ok"))
+        for _ in range(FAILURES_TO_OPEN):
+            await bench.ask()
+        await asyncio.sleep(COOLDOWN_S)
+        await bench.ask()
+        assert bench.story == ["a error", "b ok"]
+        assert bench.targets["a"].health.breaker.cooling_s == pytest.approx(2 * COOLDOWN_S)
+
+    run(scenario())
+
+
+def test_probe_that_the_caller_leaves_does_not_shut_the_model_out() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted(*[GONE] * FAILURES_TO_OPEN, "ok"), b=Scripted("ok"))
+        for _ in range(FAILURES_TO_OPEN):
+            await bench.ask()
+        await asyncio.sleep(COOLDOWN_S)
+        probe = bench.start()
+        await probe.begin()
+        await probe.aclose()
+        await bench.ask()
+        assert bench.story == ["a ok"]
+
+    run(scenario())
+
+
+def test_probe_that_comes_too_late_to_be_sent_does_not_shut_the_model_out() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted("hang"), b=Scripted(*[GONE] * FAILURES_TO_OPEN, "ok"))
+        for _ in range(FAILURES_TO_OPEN):
+            with pytest.raises(AllTargetsFailed):
+                await bench.ask("b")
+        await asyncio.sleep(COOLDOWN_S)
+        with pytest.raises(DeadlineExceeded):
+            await bench.ask("a", "b", timeouts=Timeouts(first_token_s=60.0, total_s=3.0))
+        await bench.ask("b")
+        assert bench.story == ["b ok"]
+
+    run(scenario())
+
+
+@both_ways
+def test_when_all_cool_down_the_least_bad_is_asked(is_stream: bool) -> None:
+    async def scenario() -> None:
+        a = Scripted(fault(status=429, retry_after_s=50.0), "ok")
+        b = Scripted(fault(status=429, retry_after_s=20.0), "ok")
+        bench = Bench(a=a, b=b)
+        with pytest.raises(AllTargetsFailed) as caught:
+            await bench.ask(is_stream=is_stream)
+        assert caught.value.retry_after_s == pytest.approx(20.0)
+        await bench.ask(is_stream=is_stream)
+        assert bench.story == ["a rejected", "b rejected", "b ok"]
+        await bench.ask("b", is_stream=is_stream)
+        assert bench.story == ["b ok"]  # it answered, so it is taken back
+
+    run(scenario())
+
+
+def test_least_bad_that_fails_again_is_the_end() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted(GONE))
+        for _ in range(FAILURES_TO_OPEN):
+            with pytest.raises(AllTargetsFailed):
+                await bench.ask()
+        with pytest.raises(AllTargetsFailed) as caught:
+            await bench.ask()
+        assert bench.story == ["a rejected", "a error"]
+        assert caught.value.causes[0]["fault"] == "connect"
+
+    run(scenario())
+
+
+def test_break_in_mid_answer_counts_against_the_model() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted([CONTENT, fault("cut")]), b=Scripted("ok"))
+        for _ in range(FAILURES_TO_OPEN):
+            with pytest.raises(UpstreamError):
+                await bench.ask()
+        await bench.ask()
+        assert bench.story == ["a rejected", "b ok"]
+
+    run(scenario())

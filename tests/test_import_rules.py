@@ -1,0 +1,178 @@
+"""Who may import whom, read off the source: layers from top to bottom, a pure policy, one file per foreign library."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# From the bottom to the top. A module imports from lower layers, and from its own room.
+LAYERS: list[list[str]] = [
+    ["gateway", "gateway.errors", "gateway.usage"],
+    ["gateway.policy"],
+    # The nouns.
+    [
+        "gateway.attempt",
+        "gateway.chat",
+        "gateway.prompt",
+        "gateway.reply",
+        "gateway.request",
+        "gateway.settings",
+        "gateway.tenant",
+    ],
+    # The rooms.
+    ["gateway.answers", "gateway.cache", "gateway.health", "gateway.ledger", "gateway.pii", "gateway.providers"],
+    ["gateway.execute", "gateway.signals"],
+    ["gateway.fleet", "gateway.router"],
+    ["gateway.loading", "gateway.runtime"],
+    ["gateway.pipeline", "gateway.reload"],
+    ["gateway.edge"],
+    ["gateway.app"],
+    ["gateway.cli"],
+]
+NOUNS = set(LAYERS[0]) | set(LAYERS[2])  # nouns are made of nouns
+BACKENDS = {
+    "providers": {"anthropic", "fake", "litellm", "local", "local_provider", "openai"},
+    "cache": {"memory"},
+    "ledger": {"sqlite"},
+}
+FOREIGN = {  # a library to the modules that may import it
+    "aiohttp": {"gateway.providers.http"},
+    "litellm": {"gateway.providers.litellm", "gateway.providers.litellm_errors"},
+    "xllamacpp": {"gateway.providers.local_server"},
+    "yaml": {"gateway.policy.source"},
+    "pydantic": {"gateway.policy.schema", "gateway.policy.problems", "gateway.policy.compile"},
+    "fastapi": {"gateway.app", "gateway.edge.api"},
+    "uvicorn": {"gateway.cli.serve"},
+    "sqlite3": {"gateway.ledger.sqlite", "gateway.ledger.spend", "gateway.cli.findings"},
+    "sklearn": {"classifiers.learners", "classifiers.train", "classifiers.metrics"},
+}
+
+
+def _modules() -> dict[str, ast.Module]:
+    found = {}
+    for package in ("gateway", "classifiers"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name] = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    return found
+
+
+MODULES = _modules()
+OURS = [name for name in MODULES if name.startswith("gateway")]
+
+
+def imports(name: str) -> Iterator[str]:
+    """Every module that `name` imports, at any place in its file."""
+    for node in ast.walk(MODULES[name]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name} imports relatively"
+            assert node.module is not None
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else node.module
+
+
+GRAPH = {name: sorted(set(imports(name))) for name in MODULES}
+
+
+def layer_of(name: str) -> int:
+    places = [
+        (len(prefix), n) for n, layer in enumerate(LAYERS) for prefix in layer if name == prefix or name.startswith(prefix + ".")
+    ]
+    return max(places)[1]
+
+
+def room_of(name: str) -> str:
+    return ".".join(name.split(".")[:2])
+
+
+def test_every_module_has_a_layer_of_its_own() -> None:
+    listed = {name for layer in LAYERS for name in layer}
+    assert listed <= set(OURS), "a layer names a module that is not there"
+    assert {room_of(name) for name in OURS} == listed, "give the new module its layer in LAYERS"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_imports_go_from_top_to_bottom(name: str) -> None:
+    for other in GRAPH[name]:
+        if not other.startswith("gateway") or room_of(other) == room_of(name):
+            continue
+        if name in NOUNS and other in NOUNS:
+            continue
+        assert layer_of(other) < layer_of(name), f"{name} imports {other}"
+
+
+def test_no_module_imports_itself_over_others() -> None:
+    done: set[str] = set()
+
+    def walk(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " → ".join([*way[way.index(name) :], name])
+        if name not in done:
+            for other in GRAPH[name]:
+                if other in MODULES:
+                    walk(other, (*way, name))
+            done.add(name)
+
+    for name in MODULES:
+        walk(name, ())
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.startswith("classifiers")])
+def test_classifiers_know_no_gateway(name: str) -> None:
+    assert not [other for other in GRAPH[name] if other.split(".")[0] == "gateway"]
+
+
+@pytest.mark.parametrize("name", [n for n in OURS if n.startswith("gateway.policy")])
+def test_policy_imports_the_standard_library_its_parsers_and_itself(name: str) -> None:
+    allowed = sys.stdlib_module_names | {"yaml", "pydantic", "pydantic_core"}
+    for other in GRAPH[name]:
+        assert other.startswith("gateway.policy") or other.split(".")[0] in allowed, f"{name} imports {other}"
+
+
+@pytest.mark.parametrize("name", ["engine", "explain", "model", "conditions", "compile", "problems", "source"])
+def test_policy_has_no_clock_no_chance_and_no_files(name: str) -> None:
+    forbidden = {"time", "datetime", "random", "os", "pathlib", "socket", "asyncio", "threading", "subprocess", "io"}
+    assert not forbidden & {other.split(".")[0] for other in GRAPH[f"gateway.policy.{name}"]}
+
+
+@pytest.mark.parametrize("library", FOREIGN)
+def test_foreign_library_is_confined(library: str) -> None:
+    users = {name for name, others in GRAPH.items() if library in {other.split(".")[0] for other in others}}
+    assert users <= FOREIGN[library]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_only_the_app_and_the_command_line_name_backends(name: str) -> None:
+    if name == "gateway.app" or room_of(name) == "gateway.cli":
+        return
+    for other in GRAPH[name]:
+        _, _, last = other.rpartition(".")
+        room = room_of(other).removeprefix("gateway.")
+        if last in BACKENDS.get(room, ()) and room_of(name) != room_of(other):
+            raise AssertionError(f"{name} imports {other}")
+
+
+def test_backends_of_a_port_do_not_know_each_other() -> None:
+    # The OpenAI adapter's dialect is what the others translate to, and a local model is a server that speaks it.
+    readers = {"gateway.providers.openai"}
+    for room, backends in BACKENDS.items():
+        for backend in backends:
+            others = {f"gateway.{room}.{b}" for b in backends - {backend}} - readers
+            if backend == "local_provider":
+                others -= {"gateway.providers.local"}
+            assert not others & set(GRAPH[f"gateway.{room}.{backend}"]), backend
+
+
+def test_importing_the_app_loads_nothing_heavy() -> None:
+    heavy = ("litellm", "sklearn", "scipy", "torch", "wordllama", "onnxruntime", "xllamacpp", "openai", "anthropic", "httpx")
+    code = f"import sys, gateway.app; print(*[m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []
