@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -35,6 +36,8 @@ from gateway.reload import PolicyWatch
 from gateway.router import Router
 from gateway.runtime import CurrentRuntime, Runtime
 from gateway.settings import Settings, check_address
+
+log = logging.getLogger("turnout.app")
 
 CONTEXT_TOKENS = 2048  # of a local model whose `context` the policy does not say
 
@@ -100,6 +103,7 @@ async def _open(
         status.reload_error = problem
 
     watch = asyncio.create_task(PolicyWatch(settings.policy, current, adopt, said).run(), name="policy-watch")
+    watch.add_done_callback(_log_if_failed)
     stack.push_async_callback(_cancel, watch)
     gateway.api.include_router(api_routes(current, ledger, status, settings.body_bytes_max))
     gateway.chat = ChatCompletions(pipeline, settings.body_bytes_max)
@@ -108,6 +112,11 @@ async def _open(
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def _log_if_failed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (exc := task.exception()) is not None:
+        log.error("%s ended by a mistake of the gateway's; start it anew", task.get_name(), exc_info=exc)
 
 
 class _Make:

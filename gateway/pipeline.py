@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from gateway import chat
 from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Store, cache_key
 from gateway.cache.semantic import Hit, look_up
+from gateway.chat_forms import assemble, to_events
 from gateway.errors import ClientError, DeadlineExceeded, LedgerUnavailable, Refused, TurnoutError, UpstreamError, status_of
 from gateway.execute import Execution
 from gateway.ledger.base import Entry
@@ -130,12 +131,12 @@ class Pipeline:
         elif work.request.is_stream:
             await self._send_events(work, answer.data, answer)
         else:
-            await self._send_known(work, chat.assemble(EventParser().feed(answer.data), answer.usage), answer)
+            await self._send_known(work, assemble(EventParser().feed(answer.data), answer.usage), answer)
 
     async def _send_known(self, work: Work, body: bytes, cached: CachedAnswer | None = None) -> None:
         """Send a whole answer that was there already, as a stream if that is what the caller wants."""
         if work.request.is_stream:
-            await self._send_events(work, chat.to_events(body), cached)
+            await self._send_events(work, to_events(body), cached)
             return
         self._book(work)
         await work.sink.whole(body, [*self._headers(work, cached), *self._cost_headers(work)])

@@ -16,6 +16,7 @@ from gateway.runtime import CurrentRuntime
 log = logging.getLogger("turnout.reload")
 
 POLL_S = 0.5
+RETRY_S = 5.0  # a policy that was not taken may want a file that was not there to be watched
 
 
 class PolicyWatch:
@@ -30,30 +31,35 @@ class PolicyWatch:
     ) -> None:
         self._path, self._current, self._adopt, self._said = path, current, adopt, said
         self._seen = self._fingerprint()
+        self._problem: str | None = None
 
     async def run(self) -> None:
         """Until cancelled. Polls, since that works on every file system and behind every kind of mount."""
+        waited_s = 0.0
         while True:
             await asyncio.sleep(POLL_S)
+            waited_s += POLL_S
             seen = self._fingerprint()
-            if seen != self._seen:
-                self._seen = seen
+            if seen != self._seen or (self._problem is not None and waited_s >= RETRY_S):
+                self._seen, waited_s = seen, 0.0
                 await self.reload()
 
     async def reload(self) -> None:
-        """Take the file as it is now, if it is a policy."""
+        """Take the files as they are now, if they are a policy."""
         try:
             router = await asyncio.to_thread(load_router, self._path)
         except (PolicyError, ConfigError) as exc:
-            reason = str(exc)
-            log.error("the changed policy was not taken, the old one stays: %s", reason)
-            self._said(reason)
+            if str(exc) != self._problem:
+                log.error("the changed policy was not taken, the old one stays: %s", exc)
+            self._problem = str(exc)
+            self._said(self._problem)
             return
         before = self._current.now.policy.hash
-        await self._adopt(router)
+        if router.policy.hash != before or self._problem is not None:
+            await self._adopt(router)
+            log.info("policy %s is in force (before: %s)", router.policy.hash, before)
+        self._problem = None
         self._said(None)
-        if router.policy.hash != before:
-            log.info("policy %s replaces %s", router.policy.hash, before)
 
     def _fingerprint(self) -> list[tuple[int, int, int] | None]:
         return [_stat(p) for p in watched_files(self._current.now.policy, self._path)]

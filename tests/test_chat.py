@@ -8,19 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.chat import (
-    TOKENS_MAX,
-    assemble,
-    completion,
-    patched_body,
-    read_chunk,
-    read_head,
-    sse,
-    to_events,
-    usage_event,
-    wire_usage,
-    with_cost,
-)
+from gateway.chat import TOKENS_MAX, completion, patched_body, read_chunk, read_head, sse, usage_event, wire_usage, with_cost
+from gateway.chat_forms import assemble, to_events
 from gateway.providers.sse import EventParser, event_data
 from gateway.usage import Usage
 

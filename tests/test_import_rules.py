@@ -18,6 +18,7 @@ LAYERS: list[list[str]] = [
     [
         "gateway.attempt",
         "gateway.chat",
+        "gateway.chat_forms",
         "gateway.prompt",
         "gateway.reply",
         "gateway.request",
@@ -161,13 +162,11 @@ def test_only_the_app_and_the_command_line_name_backends(name: str) -> None:
 
 
 def test_backends_of_a_port_do_not_know_each_other() -> None:
-    # The OpenAI adapter's dialect is what the others translate to, and a local model is a server that speaks it.
-    readers = {"gateway.providers.openai"}
+    # A local model is a server that speaks the OpenAI dialect, and a process to look after.
+    allowed = {"local_provider": {"gateway.providers.local", "gateway.providers.openai"}}
     for room, backends in BACKENDS.items():
         for backend in backends:
-            others = {f"gateway.{room}.{b}" for b in backends - {backend}} - readers
-            if backend == "local_provider":
-                others -= {"gateway.providers.local"}
+            others = {f"gateway.{room}.{b}" for b in backends - {backend}} - allowed.get(backend, set())
             assert not others & set(GRAPH[f"gateway.{room}.{backend}"]), backend
 
 

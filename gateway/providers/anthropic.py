@@ -10,7 +10,7 @@ from gateway.providers.anthropic_answer import StreamTranslation, chat_body
 from gateway.providers.anthropic_request import anthropic_body
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.providers.http import ERROR_BYTES_MAX, HttpClient, HttpResponse
-from gateway.providers.openai import whole_pieces
+from gateway.providers.pieces import whole_pieces
 from gateway.providers.refusal import refusal
 from gateway.providers.sse import EventParser, EventTooLong, event_data
 

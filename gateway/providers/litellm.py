@@ -20,7 +20,7 @@ from gateway.chat import read_chunk, sse
 from gateway.errors import UpstreamError
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.providers.litellm_errors import upstream_error
-from gateway.providers.openai import piece_of, whole_pieces
+from gateway.providers.pieces import piece_of, whole_pieces
 
 MISSING = "the litellm package is not installed; pip install 'turnout[litellm]'"
 # Deadlines are carried by the caller; litellm wants a number all the same, and its own default is ten minutes.

@@ -20,7 +20,8 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import TypeAdapter
 
-from gateway.chat import assemble, data_of, read_head
+from gateway.chat import data_of, read_head
+from gateway.chat_forms import assemble
 from gateway.errors import UpstreamError
 from gateway.policy.catalog import Model
 from gateway.providers.anthropic import AnthropicProvider

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from gateway.chat import assemble, read_head
+from gateway.chat import read_head
+from gateway.chat_forms import assemble
 from gateway.errors import UpstreamError
 from gateway.policy.catalog import Model
 from gateway.providers.base import Call, Piece

@@ -1,0 +1,48 @@
+"""From chat bytes that any adapter has in hand to Pieces."""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.chat import Chunk, read_chunk
+from gateway.chat_forms import to_events
+from gateway.errors import UpstreamError
+from gateway.providers.base import Piece
+from gateway.providers.refusal import reported
+
+
+def piece_of(event: bytes, chunk: Chunk) -> Piece:
+    """What a well-formed event means."""
+    has_content, chars, finish = False, 0, None
+    for choice in chunk.choices or ():
+        finish = choice.finish_reason or finish
+        if choice.delta is not None and choice.delta.has_content():
+            has_content = True
+            chars += choice.delta.chars()
+    return Piece(
+        data=event,
+        has_content=has_content,
+        chars=chars,
+        usage=chunk.usage.usage() if chunk.usage else None,
+        is_usage_only=chunk.usage is not None and not chunk.choices,
+        finish=finish,
+    )
+
+
+def whole_pieces(name: str, body: bytes, *, as_stream: bool, secret: str | None = None) -> list[Piece]:
+    """A whole answer, checked, as pieces. Raises UpstreamError if it is an error or no answer at all."""
+    try:
+        chunk = read_chunk(body)
+    except msgspec.DecodeError as exc:
+        raise UpstreamError(f"{name}: the answer is not a chat completion: {exc}", fault="malformed") from exc
+    if chunk.error is not None and bytes(chunk.error) != b"null":
+        raise reported(name, bytes(chunk.error), secret)
+    if not chunk.choices or any(choice.message is None for choice in chunk.choices):
+        raise UpstreamError(f"{name}: the answer holds no message", fault="empty", is_retryable=True)
+    usage = chunk.usage.usage() if chunk.usage else None
+    chars = sum(choice.message.chars() for choice in chunk.choices if choice.message)
+    finish = chunk.choices[0].finish_reason
+    if not as_stream:
+        return [Piece(data=body, has_content=True, chars=chars, usage=usage, finish=finish, is_end=True)]
+    events = to_events(body)
+    return [Piece(data=events, has_content=True, chars=chars, usage=usage, finish=finish), Piece(is_end=True)]
