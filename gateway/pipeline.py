@@ -180,13 +180,18 @@ class Pipeline:
         work.has_begun = True
         await work.sink.begin(self._headers(work))
         while True:
+            data = []
             for piece in pieces:
                 finish = piece.finish or finish
                 if piece.is_usage_only:
                     usage_event = piece.data
                 elif piece.data:
-                    self._keep(work, piece.data)
-                    await work.sink.events(piece.data)
+                    data.append(piece.data)
+            if data:
+                # What was read together is sent together: a send costs more than anything else here.
+                together = data[0] if len(data) == 1 else b"".join(data)
+                self._keep(work, together)
+                await work.sink.events(together)
             if pieces[-1].is_end:
                 return finish, usage_event
             pieces = await execution.read()

@@ -62,7 +62,7 @@ def load_settings(
     # REDIS_URL may be set for the sake of another program; ours can only be meant for us.
     if env.get("TURNOUT_REDIS_URL"):
         raise ConfigError("TURNOUT_REDIS_URL is set, but Redis is not supported yet; unset it: the cache lives in memory")
-    if env.get("TURNOUT_WORKERS", "1") != "1":
+    if (env.get("TURNOUT_WORKERS") or "1") != "1":
         raise ConfigError(f"TURNOUT_WORKERS is {env['TURNOUT_WORKERS']!r}; more than one worker is not supported yet")
     return settings
 

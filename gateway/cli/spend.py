@@ -66,4 +66,8 @@ def run(args: argparse.Namespace) -> int:
 def _cells(row: Row) -> list[str]:
     counts = (row.requests, row.cache_hits, row.errors, row.input_tokens, row.output_tokens)
     money = (row.cost_nusd, row.baseline_nusd, row.saved_nusd)
-    return [row.name, *(f"{n:,}" for n in counts), *(f"{nusd / 1e9:,.6f}" for nusd in money)]
+    return [
+        row.name,
+        *(f"{n:,}" for n in counts),
+        *(f"{round(nusd / 1e9, 6) + 0.0:,.6f}" for nusd in money),
+    ]  # + 0.0: no "-0.000000"
