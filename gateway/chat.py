@@ -175,7 +175,7 @@ def read_chunk(data: bytes) -> Chunk:
 def patched_body(body: bytes, model: str, *, wants_usage: bool) -> bytes:
     """The request for one target: its own model id, and usage asked for when it is streamed.
 
-    Everything else keeps its bytes (4 kB: 3 µs, where parsing and dumping the whole takes 48).
+    Everything else keeps its bytes, which is also a fraction of the cost of parsing and dumping the whole.
     """
     fields: dict[str, Raw] = _decode_raw(body)
     fields["model"] = Raw(_encode(model))
