@@ -321,8 +321,11 @@ class _Child:
         return f"{end}: {said}" if said else end
 
     def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+        # Not Process.send_signal: that polls first, which can reap the child before asyncio's watcher does, and its exit
+        # status is lost ("Unknown child process, will report returncode 255").
+        if not self._exit.done():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     async def _listen(self) -> None:
         assert self._process.stderr is not None
