@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import os
+import shutil
 import signal
 import socket
 import sys
@@ -115,12 +117,13 @@ def first_screen(settings: Settings, app: Gateway) -> str:
         lines.append(f"  {coloured(found.mark, found.colour)} {found.what}")
         if found.remedy:
             lines.append(f"      {found.remedy}")
+    me = "turnout" if shutil.which("turnout") else os.path.relpath(sys.argv[0])
     body = '{"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
     lines += [
         "",
         "Try it:",
         f"  curl {settings.url}/v1/chat/completions -H 'content-type: application/json' -d '{body}'",
-        f"or set your client's base URL to {settings.url}/v1. What was spent: turnout spend. What is amiss: turnout doctor.",
+        f"or set your client's base URL to {settings.url}/v1. What was spent: {me} spend. What is amiss: {me} doctor.",
         "",
     ]
     return "\n".join(lines)
