@@ -44,6 +44,6 @@ EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health/ready', timeout=4)"]
 
-# No --insecure here: beyond loopback the gateway starts once a key exists. Make one with
-# `docker run --rm -v turnout-data:/data IMAGE turnout keys create`.
-CMD ["turnout", "serve", "--host", "0.0.0.0"]
+# Anybody who reaches the gateway is served, so it starts on the container's loopback only. To publish it, run it with
+# `turnout serve --host 0.0.0.0 --insecure` behind something that keeps others out, as docker-compose.yml does.
+CMD ["turnout", "serve"]

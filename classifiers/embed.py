@@ -73,16 +73,12 @@ class StaticEmbedder:
         ids = self.token_ids(text)
         return ids[:TOKENS_MAX], len(ids) <= TOKENS_MAX and len(text) <= CHARS_MAX
 
-    def is_whole(self, text: str) -> bool:
-        """True if `encode` sees every token of the text. Texts over CHARS_MAX characters count as cut."""
-        return self.window(text)[1]
-
     def encode(self, text: str) -> Vector:
         """(256,) float32 of length 1; all zero for the empty text."""
         return self._mean(self.token_ids(text)[:TOKENS_MAX])
 
     def encode_whole(self, text: str) -> tuple[Vector, bool]:
-        """`encode` and `is_whole` for the price of one."""
+        """`encode`, and whether it saw every token of the text. A text over CHARS_MAX characters counts as cut."""
         ids, is_whole = self.window(text)
         return self._mean(ids), is_whole
 

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # c
 
 from classifiers.artifact import Artifact, save_artifact
 from classifiers.augment import augment
-from classifiers.base import Matrix, Probabilities, Weights
+from classifiers.base import Classifier, Matrix, Probabilities, Weights
 from classifiers.calibrate import Calibration, calibrate
 from classifiers.embed import StaticEmbedder
 from classifiers.features import features
@@ -146,7 +146,7 @@ def train(examples: Sequence[Example], arguments: argparse.Namespace) -> Artifac
     return save_artifact(arguments.out, model, card, embedder)
 
 
-def _calibrate(learner: Learner, rows: Rows, seed: int) -> Calibration:
+def _calibrate(learner: Classifier[Matrix], rows: Rows, seed: int) -> Calibration:
     """From predictions for each row by a model that did not see it."""
     held_out = np.zeros((len(rows.X), len(CLASSES)))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)

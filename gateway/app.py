@@ -12,8 +12,11 @@ from fastapi import FastAPI
 from gateway import __version__
 from gateway.cache.memory import MemoryStore
 from gateway.edge.api import CHAT_PATH, Status, api_routes, render_errors
-from gateway.edge.asgi import Receive, Scope, Send
+from gateway.edge.asgi import Receive, Scope, Send, respond, with_request_id
+from gateway.edge.door import refused
 from gateway.edge.openai_chat import ChatCompletions
+from gateway.edge.openai_errors import error_response
+from gateway.edge.request_headers import request_id
 from gateway.fleet import Fleet
 from gateway.health import Health
 from gateway.ledger.base import LedgerStore
@@ -43,19 +46,31 @@ CONTEXT_TOKENS = 2048  # of a local model whose `context` the policy does not sa
 
 
 class Gateway:
-    """The ASGI application: the hot route straight to its handler, everything else to FastAPI."""
+    """The ASGI application: the hot route straight to its handler, everything else to FastAPI.
 
-    def __init__(self, api: FastAPI) -> None:
+    is_open: callers from anywhere are let in; else only those of this machine (see edge/door.py).
+    """
+
+    def __init__(self, api: FastAPI, *, is_open: bool) -> None:
         self.api = api
+        self._is_open = is_open
         self.chat: ChatCompletions | None = None
         self.current: CurrentRuntime | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Past FastAPI's router and exception middleware, which cost more than the decision itself.
-        if self.chat is not None and scope["type"] == "http" and scope["path"] == CHAT_PATH and scope["method"] == "POST":
+        if scope["type"] != "http":
+            await self.api(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        error = None if self._is_open else refused(headers)
+        if error is not None:
+            status, body, _ = error_response(error)
+            await respond(send, status, body, [(b"x-request-id", request_id(headers).encode())])
+        elif self.chat is not None and scope["path"] == CHAT_PATH and scope["method"] == "POST":
+            # Past FastAPI's router and exception middleware, which cost more than the decision itself.
             await self.chat(scope, receive, send)
         else:
-            await self.api(scope, receive, send)
+            await self.api(scope, receive, with_request_id(send, request_id(headers)))
 
 
 def build_app(settings: Settings) -> Gateway:
@@ -76,7 +91,7 @@ def build_app(settings: Settings) -> Gateway:
 
     api = FastAPI(title="Turnout", version=__version__, lifespan=lifespan)
     render_errors(api)
-    gateway = Gateway(api)
+    gateway = Gateway(api, is_open=settings.is_insecure)
     return gateway
 
 
@@ -103,7 +118,13 @@ async def _open(
         status.reload_error = problem
 
     watch = asyncio.create_task(PolicyWatch(settings.policy, current, adopt, said).run(), name="policy-watch")
-    watch.add_done_callback(_log_if_failed)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            log.error("the policy is no longer watched, by a mistake of the gateway's", exc_info=exc)
+            said(f"the policy is no longer watched, start the gateway anew: {exc!r}")
+
+    watch.add_done_callback(ended)
     stack.push_async_callback(_cancel, watch)
     gateway.api.include_router(api_routes(current, ledger, status, settings.body_bytes_max))
     gateway.chat = ChatCompletions(pipeline, settings.body_bytes_max)
@@ -112,11 +133,6 @@ async def _open(
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _log_if_failed(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (exc := task.exception()) is not None:
-        log.error("%s ended by a mistake of the gateway's; start it anew", task.get_name(), exc_info=exc)
 
 
 class _Make:

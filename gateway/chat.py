@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from gateway.errors import ClientError
 from gateway.usage import Usage
 
 DONE = b"data: [DONE]\n\n"
@@ -62,9 +63,9 @@ class ChatHead(msgspec.Struct):
     messages: list[Message]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    tools: list[Raw] | None = None
+    tools: list[dict[str, Raw]] | None = None
     tool_choice: str | dict[str, Raw] | None = None
-    functions: list[Raw] | None = None
+    functions: list[dict[str, Raw]] | None = None
     response_format: ResponseFormat | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
@@ -118,16 +119,16 @@ class Choice(msgspec.Struct):
 
 
 class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    cached_tokens: int | float | None = None
+    cache_write_tokens: int | float | None = None
+    reasoning_tokens: int | float | None = None
 
 
 class WireUsage(msgspec.Struct):
     """`usage` as it stands on the wire."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: int | float | None = None
+    completion_tokens: int | float | None = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
 
@@ -135,31 +136,59 @@ class WireUsage(msgspec.Struct):
         read = self.prompt_tokens_details or _Details()
         written = self.completion_tokens_details or _Details()
         return Usage(
-            input=_count(self.prompt_tokens),
-            output=_count(self.completion_tokens),
-            cached_input=_count(read.cached_tokens),
-            cache_write=_count(read.cache_write_tokens),
-            reasoning=_count(written.reasoning_tokens),
+            input=token_count(self.prompt_tokens),
+            output=token_count(self.completion_tokens),
+            cached_input=token_count(read.cached_tokens),
+            cache_write=token_count(read.cache_write_tokens),
+            reasoning=token_count(written.reasoning_tokens),
         )
 
 
-def _count(tokens: int | None) -> int:
+def token_count(tokens: float | None) -> int:
     """A provider's count, kept to what can be one: money is made of it, in 64 bits."""
-    return min(max(tokens or 0, 0), TOKENS_MAX)
+    return int(min(max(tokens or 0, 0), TOKENS_MAX))
 
 
 class Chunk(msgspec.Struct):
     """A stream event or a whole answer, as far as the gateway looks at it."""
 
     choices: list[Choice] | None = None
-    usage: WireUsage | None = None
+    usage: Raw = Raw(b"null")
     error: Raw = msgspec.Raw(b"null")
 
 
 _decode_head = msgspec.json.Decoder(ChatHead).decode
+_decode_usage = msgspec.json.Decoder(WireUsage, strict=False).decode
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
 _decode_raw = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.encode
+
+
+def read_usage(raw: Raw) -> Usage | None:
+    """The counts of a chunk's `usage`; None where there are none, or none that can be read: an answer is not lost for that."""
+    if bytes(raw) in _EMPTY:
+        return None
+    try:
+        return _decode_usage(raw).usage()
+    except msgspec.DecodeError:
+        return None
+
+
+WELL_FINISHED = ("stop", "tool_calls", "function_call")
+
+
+def worst_finish(one: str | None, other: str | None) -> str | None:
+    """Of two finish_reasons of an answer (it may have several choices) the one that says that something is missing."""
+    return other if one is None or (other is not None and one in WELL_FINISHED) else one
+
+
+def decode_body(body: bytes) -> dict[str, Any]:
+    """All of a request's fields. Raises ClientError: the head is read without looking at fields it does not know."""
+    try:
+        fields: dict[str, Any] = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise ClientError(f"the body holds something that cannot be read: {exc}", code="invalid_json") from exc
+    return fields
 
 
 def read_head(body: bytes) -> ChatHead:
@@ -180,9 +209,9 @@ def patched_body(body: bytes, model: str, *, wants_usage: bool) -> bytes:
     fields: dict[str, Raw] = _decode_raw(body)
     fields["model"] = Raw(_encode(model))
     if wants_usage:
-        options = fields.get("stream_options")
-        given = msgspec.json.decode(options) if options is not None else None
-        fields["stream_options"] = Raw(_encode({**(given or {}), "include_usage": True}))
+        options: bytes = bytes(fields.get("stream_options", Raw(b"null")))
+        given = decode_body(options) if options != b"null" else {}
+        fields["stream_options"] = Raw(_encode({**given, "include_usage": True}))
     return _encode(fields)
 
 

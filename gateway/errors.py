@@ -21,6 +21,11 @@ Fault = Literal[
 ]
 
 
+CONTEXT_LENGTH = "context_length_exceeded"
+# Codes of errors that another model may not give, but this one will give to this request only.
+REQUESTS_OWN = frozenset({CONTEXT_LENGTH, "unsupported_value", "unsupported_parameter"})
+
+
 class TurnoutError(Exception):
     """Base of them all. `message` names the thing, the value and the remedy."""
 
@@ -31,6 +36,10 @@ class TurnoutError(Exception):
 
 class ConfigError(TurnoutError):
     """The operator must act: a flag, a variable, a file."""
+
+
+class UsageError(ConfigError):
+    """The command line is wrong: exit status 2."""
 
 
 class ClientError(TurnoutError):
@@ -81,6 +90,17 @@ class UpstreamError(TurnoutError):
         self.is_callers_fault = is_callers_fault
         self.code = code
         self.param = param
+
+    @property
+    def kind(self) -> str:
+        """What failed, without the provider's words."""
+        return f"status {self.status}" if self.status is not None else self.fault
+
+    @property
+    def says_something_of_the_model(self) -> bool:
+        """Whether others would meet the same failure. What only this request brought about must not shut them out."""
+        is_requests_own = self.is_callers_fault or self.fault == "unsupported" or self.code in REQUESTS_OWN
+        return not is_requests_own
 
 
 class AllTargetsFailed(TurnoutError):

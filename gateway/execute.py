@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gateway.attempt import Attempt
-from gateway.errors import AllTargetsFailed, ClientError, DeadlineExceeded, UpstreamError
+from gateway.errors import CONTEXT_LENGTH, AllTargetsFailed, ClientError, DeadlineExceeded, Fault, UpstreamError
 from gateway.health import ModelHealth
 from gateway.policy.catalog import Model
 from gateway.policy.model import Plan
@@ -24,6 +24,9 @@ from gateway.usage import Usage, estimate_tokens
 
 Coro = Coroutine[Any, Any, list[Piece]]
 Ending = Literal["ok", "error", "timeout", "cancelled"]
+
+OWED: tuple[Fault, ...] = ("timeout", "cut", "malformed")  # after these a provider that had the request may bill it
+NOTHING_WORKED: tuple[Fault, ...] = ("connect", "unavailable", "unsupported")  # no machine was busy with the call
 
 HELD_BYTES_MAX = 64 * 1024  # preamble held back before the first content
 TIMER_S = 0.005  # the event loop's timers may ring this much early
@@ -64,8 +67,9 @@ class Execution:
         for model, reason in self._plan.left_out:
             self._causes[model] = {"model": model, "fault": "unavailable", "message": reason}
         for target in self._targets:
-            if target.health.breaker.admits():
-                pieces = await self._ask(target, is_last=target is self._targets[-1])
+            breaker = target.health.breaker
+            if breaker.admits():
+                pieces = await self._ask(target, is_last=target is self._targets[-1], is_probe=breaker.is_probing)
                 if pieces is not None:
                     return pieces
             else:
@@ -88,11 +92,11 @@ class Execution:
         if self._running is not None:
             await self._running.end("cancelled")
 
-    async def _ask(self, target: Target, *, is_last: bool) -> list[Piece] | None:
+    async def _ask(self, target: Target, *, is_last: bool, is_probe: bool = False) -> list[Piece] | None:
         """Ask one target, as often as the plan says. None when it is time for the next."""
         for again in range(1, self._plan.retry.attempts + 1):
             try:
-                return await self._attempt(target, is_last=is_last)
+                return await self._attempt(target, is_last=is_last, is_probe=is_probe and again == 1)
             except UpstreamError as exc:
                 self._causes[target.model.name] = _cause(target, exc)
                 if exc.is_callers_fault:
@@ -114,17 +118,18 @@ class Execution:
             return None
         return wait_s
 
-    async def _attempt(self, target: Target, *, is_last: bool) -> list[Piece]:
+    async def _attempt(self, target: Target, *, is_last: bool, is_probe: bool) -> list[Piece]:
         now = self._clock()
         if now >= self._deadline:
-            target.health.breaker.abandoned()
+            if is_probe:
+                target.health.breaker.abandoned()
             raise UpstreamError("not asked: the request's total deadline had passed", fault="timeout")
         if self._request.is_stream:
             limit = min(now + self._plan.timeouts.first_token_s, self._deadline)
         else:
             # A whole answer shows nothing until it is there, so a target that hangs must leave time for the next.
             limit = self._deadline if is_last else now + (self._deadline - now) / 2
-        running = self._running = _Running(target, self._request, self._clock)
+        running = self._running = _Running(target, self._request, self._clock, is_probe=is_probe)
         self.attempts.append(running.attempt)
         return await running.begin(limit, connect_s=min(self._plan.timeouts.connect_s, limit - now))
 
@@ -138,11 +143,13 @@ class Execution:
     def _failure(self) -> Exception:
         causes = list(self._causes.values())
         named = "; ".join(f"{c['model']}: {c['message']}" for c in causes) or "the route has no target"
-        last = causes[-1] if causes else {}
-        if last.get("code") == "context_length_exceeded":
-            return ClientError(str(last["message"]), code="context_length_exceeded", param="messages")
+        asked = [cause for cause in causes if cause["fault"] != "unavailable"]
+        if asked and all(cause.get("code") == CONTEXT_LENGTH for cause in asked):
+            return ClientError(str(asked[-1]["message"]), code=CONTEXT_LENGTH, param="messages")
         if self._clock() >= self._deadline - TIMER_S:
             return DeadlineExceeded(f"no answer within {self._plan.timeouts.total_s:g} s. {named}", causes)
+        if asked and all(cause["fault"] == "timeout" for cause in asked):
+            return DeadlineExceeded(f"no model began to answer in time. {named}", causes)
         waits = [t.health.breaker.cooling_s for t in self._targets]
         wait_s = min(waits) if waits and min(waits) > 0 else None
         return AllTargetsFailed(f"every model of route '{self._plan.route}' failed. {named}", causes, retry_after_s=wait_s)
@@ -151,14 +158,15 @@ class Execution:
 class _Running:
     """One attempt, and the exchange behind it. Ends exactly once."""
 
-    def __init__(self, target: Target, request: ChatRequest, clock: Callable[[], float]) -> None:
-        self._target, self._request, self._clock = target, request, clock
+    def __init__(self, target: Target, request: ChatRequest, clock: Callable[[], float], *, is_probe: bool) -> None:
+        self._target, self._request, self._clock, self._is_probe = target, request, clock, is_probe
         self._exchange: Exchange | None = None
         self._started = clock()
         self._busy = target.health.busy.start()
         self._is_over = False
         self._chars = 0
         self._has_content = False
+        self._was_sent = False  # as far as can be told: a provider that has the request may bill it
         self.attempt = Attempt(target.model.provider, target.model.name, outcome="cancelled")
 
     async def begin(self, limit: float, *, connect_s: float) -> list[Piece]:
@@ -180,6 +188,7 @@ class _Running:
         if self._exchange is None:
             call = Call(self._request, self._target.model, connect_s)
             self._exchange = await self._target.provider.open(call)
+            self._was_sent = True
         return await self._exchange.read()
 
     async def _bounded(self, limit: float, step: Coro, what: str) -> list[Piece]:
@@ -188,6 +197,7 @@ class _Running:
             async with asyncio.timeout(limit_s):
                 pieces = await step
         except TimeoutError as exc:
+            self._was_sent = True
             error = UpstreamError(f"{self._target.model.name}: {what} {limit_s:.1f} s", fault="timeout")
             await self._failed(error)
             raise error from exc
@@ -195,6 +205,7 @@ class _Running:
             await self._failed(exc)
             raise
         except BaseException:
+            self._was_sent = True
             await self.end("cancelled")
             raise
         for piece in pieces:
@@ -210,15 +221,18 @@ class _Running:
         if piece.has_content and not self._has_content:
             self._has_content = True
             self.attempt.ttft_ms = (self._clock() - self._started) * 1000
+            if self._is_probe:
+                self._target.health.breaker.answers()
         if piece.is_end:
             self._is_over = True
 
     async def _failed(self, exc: UpstreamError) -> None:
         self.attempt.error, self.attempt.fault, self.attempt.status = exc.message, exc.fault, exc.status
-        if not exc.is_callers_fault and exc.fault != "unsupported" and exc.code != "context_length_exceeded":
-            self._target.health.breaker.failed(exc.message, exc.retry_after_s)
-        else:
-            self._target.health.breaker.abandoned()
+        breaker = self._target.health.breaker
+        if exc.says_something_of_the_model:
+            breaker.failed(exc.kind, exc.retry_after_s, is_probe=self._is_probe)
+        elif self._is_probe:
+            breaker.abandoned()
         await self.end("timeout" if exc.fault == "timeout" else "error")
 
     async def end(self, outcome: Ending) -> None:
@@ -230,19 +244,26 @@ class _Running:
         attempt.duration_ms = (self._clock() - self._started) * 1000
         attempt.busy_s = health.busy.stop(self._busy)
         self._busy = -1.0
-        counted = attempt.usage
-        if (counted is None or counted.estimated) and (self._has_content or outcome == "ok"):
-            # The provider did not count, or was cut off before it could: what was generated is owed all the same.
-            read = self._request.tokens_in if counted is None else counted.input
-            wrote = max(estimate_tokens(self._chars), 0 if counted is None else counted.output)
-            attempt.usage = Usage(input=read, output=wrote, estimated=True)
+        if attempt.fault in NOTHING_WORKED:
+            attempt.busy_s = 0.0
+        self._count()
         if outcome == "ok":
             attempt.status = 200
             health.breaker.succeeded()
-        elif outcome == "cancelled":
+        elif outcome == "cancelled" and self._is_probe and not self._has_content:
             health.breaker.abandoned()
         if self._exchange is not None:
             await self._exchange.aclose()
+
+    def _count(self) -> None:
+        """Usage where the provider gave none, or was cut off before it could: what it read and wrote is owed all the same."""
+        attempt = self.attempt
+        counted = attempt.usage
+        is_owed = self._has_content or attempt.outcome == "ok" or (self._was_sent and attempt.fault in (None, *OWED))
+        if is_owed and (counted is None or counted.estimated):
+            read = self._request.tokens_in if counted is None else counted.input
+            wrote = max(estimate_tokens(self._chars), 0 if counted is None else counted.output)
+            attempt.usage = Usage(input=read, output=wrote, estimated=True)
 
 
 def _cause(target: Target, exc: UpstreamError) -> dict[str, object]:

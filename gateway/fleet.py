@@ -37,7 +37,7 @@ class Fleet:
     def __init__(self, make: MakeProvider, health: Health) -> None:
         self._make, self._health = make, health
         self._providers: dict[Hashable, Provider] = {}
-        self._draining: set[asyncio.Task[None]] = set()
+        self._draining: dict[asyncio.Task[None], Provider] = {}
 
     async def targets(self, policy: Policy) -> dict[str, Target]:
         """A target for each model of the policy; starts what is new. The old ones stay up until `retire`."""
@@ -50,7 +50,7 @@ class Fleet:
                 if isinstance(provider, Started):
                     await provider.start()
                 self._providers[key] = provider
-            targets[name] = Target(model, self._providers[key], self._health.of(model.provider, model.id))
+            targets[name] = Target(model, self._providers[key], self._health.of(key, f"{model.provider}/{model.id}"))
         return targets
 
     def retire(self, old: Policy, new: Policy) -> None:
@@ -59,25 +59,31 @@ class Fleet:
         for model in old.models.values():
             key = _key(old, model)
             if key not in kept and key in self._providers:
-                task = asyncio.create_task(self._drain(self._providers.pop(key), model), name=f"drain-{model.name}")
-                self._draining.add(task)
-                task.add_done_callback(self._draining.discard)
+                provider = self._providers.pop(key)
+                task = asyncio.create_task(self._drain(key, provider, model.name), name=f"drain-{model.name}")
+                self._draining[task] = provider
 
     async def aclose(self) -> None:
-        for task in self._draining:
+        tasks, draining = list(self._draining), list(self._draining.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._draining, return_exceptions=True)
-        await asyncio.gather(*(provider.aclose() for provider in self._providers.values()))
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(provider.aclose() for provider in [*draining, *self._providers.values()]))
+        self._draining.clear()
         self._providers.clear()
 
-    async def _drain(self, provider: Provider, model: Model) -> None:
-        busy = self._health.of(model.provider, model.id).busy
+    async def _drain(self, key: Hashable, provider: Provider, name: str) -> None:
+        busy = self._health.of(key, name).busy
         until = time.monotonic() + DRAIN_S
-        try:
-            while busy.running and time.monotonic() < until:  # noqa: ASYNC110 - an event would cost every request
-                await asyncio.sleep(DRAIN_STEP_S)
-        finally:
-            await provider.aclose()
+        while busy.running and time.monotonic() < until:  # noqa: ASYNC110 - an event would cost every request
+            await asyncio.sleep(DRAIN_STEP_S)
+        # From here on it is closed by us and not by aclose, which may come while we wait.
+        task = asyncio.current_task()
+        assert task is not None
+        del self._draining[task]
+        if key not in self._providers:  # else a later policy wanted it again
+            self._health.forget(key)
+        await provider.aclose()
 
 
 def _key(policy: Policy, model: Model) -> Hashable:

@@ -1,13 +1,13 @@
 """What is known of each model just now: its breaker, and how much of its machine's time each call took.
 
-Keyed by provider and model id, so that it outlives a reload of the policy. Logs state changes only.
+Outlives a reload of the policy. Logs state changes only.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 log = logging.getLogger("turnout.health")
@@ -32,7 +32,7 @@ class Breaker:
         self._failures = 0
         self._cooldown_s = COOLDOWN_S
         self._open_until = 0.0
-        self._is_probing = False
+        self.is_probing = False
         self.last_error = ""
 
     @property
@@ -45,39 +45,51 @@ class Breaker:
         return max(self._open_until - self._clock(), 0.0)
 
     def admits(self) -> bool:
-        """Whether a call may go now. One that may after a cooldown is the probe, and the only one until it ends."""
+        """Whether a call may go now. After a cooldown one may, the probe, and the only one until it is known how it goes.
+
+        The caller that gets True while `is_probing` holds the probe, and says so when its call fails or is abandoned.
+        """
         if self._open_until == 0.0:
             return True
-        if self.is_open or self._is_probing:
+        if self.is_open or self.is_probing:
             return False
-        self._is_probing = True
+        self.is_probing = True
         return True
 
-    def succeeded(self) -> None:
+    def answers(self) -> None:
+        """The probe got content: others may go, however long the rest of its answer takes."""
         if self._open_until:
             log.info("%s answers again", self._name)
-        self._failures, self._cooldown_s, self._open_until, self._is_probing = 0, COOLDOWN_S, 0.0, False
+        self._open_until, self.is_probing = 0.0, False
 
-    def failed(self, error: str, retry_after_s: float | None = None) -> None:
-        """One call failed in a way that says something about the model."""
+    def succeeded(self) -> None:
+        """A call was answered to the end."""
+        self.answers()
+        self._failures, self._cooldown_s = 0, COOLDOWN_S
+
+    def failed(self, error: str, retry_after_s: float | None = None, *, is_probe: bool = False) -> None:
+        """One call failed in a way that says something about the model.
+
+        error: the kind of failure. Not the provider's words, which may quote one caller's text to the next one.
+        """
         self._failures += 1
         self.last_error = error
         was_cooling = self._open_until > 0.0
         wait_s = 0.0
-        if self._is_probing:
+        if is_probe:
             self._cooldown_s = min(self._cooldown_s * 2, COOLDOWN_MAX_S)
-        if self._is_probing or self._failures >= FAILURES_TO_OPEN:
+            self.is_probing = False
+        if is_probe or self._failures >= FAILURES_TO_OPEN:
             wait_s = self._cooldown_s
         wait_s = max(wait_s, min(retry_after_s or 0.0, COOLDOWN_MAX_S))
-        self._is_probing = False
         if wait_s:
             self._open_until = max(self._open_until, self._clock() + wait_s)
             if not was_cooling:
                 log.warning("%s fails (%s): no calls for %.1f s", self._name, error, wait_s)
 
     def abandoned(self) -> None:
-        """A call ended without saying anything about the model: the caller left."""
-        self._is_probing = False
+        """The probe ended without saying anything about the model: the caller left."""
+        self.is_probing = False
 
 
 class BusyMeter:
@@ -126,14 +138,17 @@ class ModelHealth:
 
 @dataclass
 class Health:
-    """Of every model that was ever in the policy, by (provider, model id)."""
+    """Of every model, by what makes its adapter: with another address or key it is another model, and starts well."""
 
     clock: Clock = time.monotonic
-    _models: dict[tuple[str, str], ModelHealth] = field(default_factory=dict)
+    _models: dict[Hashable, ModelHealth] = field(default_factory=dict)
 
-    def of(self, provider: str, model_id: str) -> ModelHealth:
-        key = (provider, model_id)
+    def of(self, key: Hashable, name: str) -> ModelHealth:
+        """The state under this key, new if there is none. name: for the log."""
         if key not in self._models:
-            name = f"{provider}/{model_id}"
             self._models[key] = ModelHealth(Breaker(name, self.clock), BusyMeter(self.clock))
         return self._models[key]
+
+    def forget(self, key: Hashable) -> None:
+        """Nobody asks for it any more."""
+        self._models.pop(key, None)

@@ -6,17 +6,27 @@ the patterns lean to the former. Names and postal addresses are beyond it.
 
 from __future__ import annotations
 
+import functools
 import re
+import string
 
-TEXT_CHARS_MAX = 200_000  # the longest text that is looked at; a longer one counts as holding some
+TEXT_CHARS_MAX = 200_000  # of one request together; more is not looked at and counts as holding some
+# A search of `re` holds the interpreter until it returns: on pieces it lets the event loop in between, if it runs in a
+# thread. A piece reaches into the next one, by more than the longest thing looked for.
+PIECE_CHARS = 8_000
+REACH_CHARS = 200
 
-# A cheap first look: no e-mail without @, no number without six digits. Most prompts end here.
-_WORTH_A_LOOK = re.compile(r"@|\d(?:[^\d\n]{0,3}\d){5}")
-_EMAIL = re.compile(r"[\w.+%-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,5}")
+# INVARIANT: every pattern takes a bounded number of steps from any start, so a search is linear in the text. Those that
+# begin with a character and not with a look back are several times as fast in long prose.
+_EMAIL = re.compile(r"@(?<=[\w.+%-]@)[\w-]{1,63}+\.[\w-]")
+# A cheap first look: no number without six digits. Most prompts end here.
+_WORTH_A_LOOK = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
 _DIGITS = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,}")
-_CARD_DIGITS = range(13, 20)
-_CARD_BEGINS = re.compile(r"[3-6]|2[2-7]")
+CARD_DIGITS_MIN, CARD_DIGITS_MAX = 13, 19
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+IBAN_CHARS_MIN, IBAN_CHARS_MAX = 15, 34
+_LETTERS = str.maketrans({letter: str(n) for n, letter in enumerate(string.ascii_uppercase, start=10)})
+_DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
 _SSN = re.compile(r"(?<![\d-])(?!000|666|9\d\d)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\d-])")
 # An international number, or a national one written with separators: 3-3-4, (3) 3-4, 0xxx xxxxxx.
 _PHONE = re.compile(
@@ -25,21 +35,34 @@ _PHONE = re.compile(
 )
 
 
-def find_pii(text: str) -> str | None:
-    """The kind of the first personal datum found: email, card, iban, ssn or phone; None if there is none."""
-    if len(text) > TEXT_CHARS_MAX:
+def find_pii(*texts: str) -> str | None:
+    """The kind of the first personal datum found: email, card, iban, ssn or phone; None if there is none.
+
+    `unread` if the texts have more than TEXT_CHARS_MAX characters together. Takes some 10 ns a character of prose, and some
+    0.6 µs of a text made to be slow (2 cores shared).
+    """
+    if sum(len(text) for text in texts) > TEXT_CHARS_MAX:
         return "unread"
-    if not _WORTH_A_LOOK.search(text):
-        return None
-    if "@" in text and _EMAIL.search(text):
+    for text in texts:
+        for start in range(0, len(text), PIECE_CHARS):
+            kind = _kind(text, start, start + PIECE_CHARS + REACH_CHARS)
+            if kind is not None:
+                return kind
+    return None
+
+
+def _kind(text: str, start: int, end: int) -> str | None:
+    if _EMAIL.search(text, start, end):
         return "email"
-    if any(_has_card(found.group()) for found in _DIGITS.finditer(text)):
+    if not _WORTH_A_LOOK.search(text, start, end):
+        return None
+    if any(_has_card(found.group()) for found in _DIGITS.finditer(text, start, end)):
         return "card"
-    if any(_has_iban(found.group()) for found in _IBAN.finditer(text)):
+    if any(_has_iban(found.group()) for found in _IBAN.finditer(text, start, end)):
         return "iban"
-    if _SSN.search(text):
+    if _SSN.search(text, start, end):
         return "ssn"
-    return "phone" if _PHONE.search(text) else None
+    return "phone" if _PHONE.search(text, start, end) else None
 
 
 def _has_card(text: str) -> bool:
@@ -47,34 +70,49 @@ def _has_card(text: str) -> bool:
 
     Not just any groups side by side: of those in a table of numbers one in ten has a good checksum.
     """
-    groups = re.findall(r"\d+", text)
-    whole = "".join(groups)
-    if len(whole) in _CARD_DIGITS and _luhn(whole):
+    plain = text if text.isascii() else "".join(map(_ascii_digit, text))
+    groups = plain.replace("-", " ").encode().split()
+    if _is_card_number(b"".join(groups)):
         return True
     for first, group in enumerate(groups):
-        if len(group) < 4 or not _CARD_BEGINS.match(group):
+        # 3 to 6, and 22 to 27: what cards begin with
+        if len(group) < 4 or not (b"3" <= group < b"7" or b"22" <= group < b"28"):
             continue
-        number = ""
+        number = b""
         for part in groups[first : first + 5]:
             number += part
-            if len(number) in _CARD_DIGITS and _luhn(number):
+            if len(number) > CARD_DIGITS_MAX:
+                break
+            if _is_card_number(number):
                 return True
     return False
 
 
+def _is_card_number(digits: bytes) -> bool:
+    """ISO/IEC 7812-1, annex B: every second digit from the right doubled, the sum of all digits ends in 0."""
+    if not CARD_DIGITS_MIN <= len(digits) <= CARD_DIGITS_MAX:
+        return False
+    total = sum(digits[-1::-2]) + sum(digits[-2::-2].translate(_DOUBLED)) - len(digits) * ord("0")
+    return total % 10 == 0 and len(set(digits)) > 1
+
+
+@functools.cache
+def _ascii_digit(char: str) -> str:
+    return str(int(char)) if char.isdecimal() else char
+
+
 def _has_iban(text: str) -> bool:
-    """Whether the text begins with one: what follows it may look like more of it."""
-    groups = text.split(" ")
-    return any(_mod97("".join(groups[:n])) for n in range(1, len(groups) + 1))
+    """Whether the text begins with one: what follows it may look like more of it.
 
-
-def _luhn(number: str) -> bool:
-    """ISO/IEC 7812-1, annex B."""
-    digits = [int(c) for c in number]
-    doubled = (d * 2 - 9 if d > 4 else d * 2 for d in digits[-2::-2])
-    return len(set(digits)) > 1 and (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
-
-
-def _mod97(plain: str) -> bool:
-    """ISO 13616: the first four characters moved to the end, letters as 10 to 35, modulo 97 is 1."""
-    return 15 <= len(plain) <= 34 and int("".join(str(int(c, 36)) for c in plain[4:] + plain[:4])) % 97 == 1
+    ISO 13616: the first four characters moved to the end, letters as 10 to 35, modulo 97 is 1.
+    """
+    head = int(text[:4].translate(_LETTERS))
+    rest, chars = 0, 4
+    for group in text[4:].split(" "):
+        if group:
+            number = group.translate(_LETTERS)
+            rest = (rest * 10 ** len(number) + int(number)) % 97
+            chars += len(group)
+        if IBAN_CHARS_MIN <= chars <= IBAN_CHARS_MAX and (rest * 1_000_000 + head) % 97 == 1:
+            return True
+    return False

@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from gateway import chat
 from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Store, cache_key
 from gateway.cache.semantic import Hit, look_up
+from gateway.chat import WELL_FINISHED, worst_finish
 from gateway.chat_forms import assemble, to_events
 from gateway.errors import ClientError, DeadlineExceeded, LedgerUnavailable, Refused, TurnoutError, UpstreamError, status_of
 from gateway.execute import Execution
-from gateway.ledger.base import Entry
-from gateway.ledger.price import cost_nusd, usd
+from gateway.ledger.base import Entry, EntryOutcome
+from gateway.ledger.booking import settle
+from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
 from gateway.policy.model import Answer, Denial, Plan
 from gateway.prompt import Prompt
 from gateway.providers.base import Piece
 from gateway.providers.sse import EventParser
-from gateway.reply import Headers, Sink
+from gateway.reply import ClientStalled, Headers, Sink
 from gateway.request import ChatRequest
 from gateway.router import Routed
 from gateway.runtime import CurrentRuntime, Runtime
@@ -31,8 +33,8 @@ from gateway.usage import Usage, estimate_tokens
 
 log = logging.getLogger("turnout.pipeline")
 
-KEYED_BYTES_MAX = 256 * 1024  # a larger request (images, documents) is not taken apart to make a key of it
-KEPT_BYTES_MAX = 1024 * 1024  # a longer answer is not kept for the cache
+KEYED_BYTES_MAX = 64 * 1024  # a larger request (images, documents) is not taken apart to make a key of it
+KEPT_BYTES_MAX = 256 * 1024  # a longer answer is not kept for the cache
 
 
 @dataclass
@@ -50,6 +52,7 @@ class Work:
     execution: Execution | None = None
     kept: list[bytes] | None = None  # the answer's bytes, as long as they may go into the cache
     kept_bytes: int = 0
+    first_event: bytes = b""  # for the id of a usage event of our own
     has_begun: bool = False  # a stream's headers are out
     is_booked: bool = False
 
@@ -80,19 +83,22 @@ class Pipeline:
         try:
             await self._serve(work)
         except asyncio.CancelledError:
-            work.entry.outcome, work.entry.status = "cancelled", 499  # the client has left, as nginx books it
+            self._ended(work, "cancelled", 499)  # the client has left, as nginx books it
+            raise
+        except ClientStalled:
+            self._ended(work, "cancelled", 499)
             raise
         except TurnoutError as exc:
             await self._failed(work, exc)
         except BaseException as exc:
-            work.entry.outcome, work.entry.status, work.entry.error = "error", 500, repr(exc)
+            self._ended(work, "error", 500, repr(exc))
             raise
         finally:
             try:
                 if work.execution is not None:
-                    await asyncio.shield(work.execution.aclose())
+                    await work.execution.aclose()
             finally:
-                self._book(work)  # cancelled a second time as well: it holds a place in the ledger
+                self._book(work)  # cancelled in between as well: it holds a place in the ledger
 
     async def _serve(self, work: Work) -> None:
         runtime, entry = work.runtime, work.entry
@@ -182,7 +188,7 @@ class Pipeline:
         while True:
             data = []
             for piece in pieces:
-                finish = piece.finish or finish
+                finish = worst_finish(finish, piece.finish)
                 if piece.is_usage_only:
                     usage_event = piece.data
                 elif piece.data:
@@ -190,6 +196,7 @@ class Pipeline:
             if data:
                 # What was read together is sent together: a send costs more than anything else here.
                 together = data[0] if len(data) == 1 else b"".join(data)
+                work.first_event = work.first_event or together
                 self._keep(work, together)
                 await work.sink.events(together)
             if pieces[-1].is_end:
@@ -198,11 +205,9 @@ class Pipeline:
 
     async def _failed(self, work: Work, exc: TurnoutError) -> None:
         """Say in the caller's dialect what went wrong, as far as the caller can still be told."""
-        entry = work.entry
         is_timeout = isinstance(exc, DeadlineExceeded) or (isinstance(exc, UpstreamError) and exc.fault == "timeout")
         is_ours = isinstance(exc, ClientError | Refused)
-        entry.outcome = "refused" if is_ours else "timeout" if is_timeout else "error"
-        entry.status, entry.error = status_of(exc), exc.message
+        self._ended(work, "refused" if is_ours else "timeout" if is_timeout else "error", status_of(exc), exc.message)
         if work.execution is not None:
             await work.execution.aclose()
         self._book(work)
@@ -212,6 +217,11 @@ class Pipeline:
             await work.sink.fail(exc, self._headers(work))
 
     # What the stages share.
+
+    def _ended(self, work: Work, outcome: EntryOutcome, status: int, error: str | None = None) -> None:
+        """How it went; an entry that was handed over is the ledger's, and says how it was then."""
+        if not work.is_booked:
+            work.entry.outcome, work.entry.status, work.entry.error = outcome, status, error
 
     def _begin(self, request: ChatRequest, tenant: Tenant, sink: Sink) -> Work:
         runtime = self._current.now
@@ -267,58 +277,46 @@ class Pipeline:
                 work.kept = None
 
     async def _put(self, work: Work, plan: Plan, key: CacheKey | None, routed: Routed, finish: str | None) -> None:
-        """Keep a complete answer. One that was cut short (`length`, `content_filter`) is not."""
+        """Keep a complete answer of the model that was wanted.
+
+        Not one that is empty or was cut short (`length`, `content_filter`), nor a fallback's: it would stand in for the
+        wanted model's long after that one is well again.
+        """
         assert work.execution is not None
-        usage = work.execution.attempts[-1].usage
-        if key is None or work.kept is None or usage is None or finish not in ("stop", "tool_calls", "function_call"):
+        answering = work.execution.attempts[-1]
+        if key is None or work.kept is None or answering.usage is None or answering.ttft_ms is None:
+            return
+        if finish not in WELL_FINISHED or answering.model != plan.targets[0]:
             return
         answer = CachedAnswer(
             id=work.request.request_id,
             form="stream" if work.request.is_stream else "whole",
             data=b"".join(work.kept),
-            usage=usage,
-            model=work.entry.model or "",
-            provider=work.entry.provider or "",
+            usage=answering.usage,
+            model=answering.model,
+            provider=answering.provider,
             question=key.question,
         )
         is_semantic = plan.cache.mode == "semantic" and key.question is not None
         await self._cache.put(key, answer, _embedding(routed.prompt) if is_semantic else None, plan.cache.ttl_s)
 
     def _book(self, work: Work) -> None:
-        """Price the attempts and hand the entry to the ledger; once. Before the last byte goes out, so none is lost."""
+        """Price the entry and hand it to the ledger; once. Before the last byte goes out, so that none is lost."""
         if work.is_booked:
             return
         work.is_booked = True
         entry = work.entry
-        if work.execution is not None:
-            entry.attempts = work.execution.attempts
-            self._settle(work, work.execution)
-        entry.baseline_nusd = self._baseline_nusd(work)
+        attempts = work.execution.attempts if work.execution is not None else []
+        settle(entry, attempts, work.runtime.policy.models, work.runtime.baseline)
         entry.duration_ms = (self._clock() - work.started) * 1000
-        entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in entry.attempts), 0.0)
+        entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in attempts), 0.0)
         self._ledger.put(entry)
-
-    def _settle(self, work: Work, execution: Execution) -> None:
-        total: int | None = 0
-        models = work.runtime.policy.models
-        for attempt in execution.attempts:
-            attempt.cost_nusd = cost_nusd(models[attempt.model].price, attempt.usage, attempt.busy_s)
-            total = None if total is None or attempt.cost_nusd is None else total + attempt.cost_nusd
-            if attempt.ttft_ms is not None and attempt.outcome != "rejected":
-                work.entry.usage, work.entry.ttft_ms = attempt.usage, attempt.ttft_ms
-        work.entry.cost_nusd = total
-
-    def _baseline_nusd(self, work: Work) -> int | None:
-        baseline = work.runtime.baseline
-        if baseline is None:
-            return None
-        return cost_nusd(baseline.price, work.entry.usage)
 
     def _with_cost(self, work: Work, usage_event: bytes) -> bytes:
         usage, cost_usd = work.entry.usage or Usage(), usd(work.entry.cost_nusd)
         if usage_event:
             return chat.with_cost(usage_event, usage, cost_usd)
-        return chat.usage_event(b"", usage, cost_usd)
+        return chat.usage_event(work.first_event, usage, cost_usd)
 
     def _headers(self, work: Work, cached: CachedAnswer | None = None) -> Headers:
         entry = work.entry

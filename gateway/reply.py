@@ -9,8 +9,15 @@ from gateway.errors import TurnoutError
 Headers = list[tuple[str, str]]
 
 
+class ClientStalled(Exception):
+    """The client has stopped reading its answer; nothing more can be said to it."""
+
+
 class Sink(Protocol):
-    """Exactly one of these three stories: `whole`; `begin`, `events`…, then `end` or `break_off`; `fail`."""
+    """Exactly one of these three stories: `whole`; `begin`, `events`…, then `end` or `break_off`; `fail`.
+
+    Each call raises ClientStalled when the client does not take what is sent.
+    """
 
     async def whole(self, body: bytes, headers: Headers) -> None:
         """A complete answer in one body."""

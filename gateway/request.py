@@ -53,7 +53,8 @@ class ChatRequest:
     def tokens_in(self) -> int:
         """Estimated input tokens: the texts of all messages, and the tools."""
         chars = sum(len(m.text()) for m in self.head.messages)
-        chars += sum(len(bytes(t)) for t in [*(self.head.tools or []), *(self.head.functions or [])])
+        offered = [*(self.head.tools or []), *(self.head.functions or [])]
+        chars += sum(len(bytes(value)) for tool in offered for value in tool.values())
         return estimate_tokens(chars)
 
     @cached_property
@@ -76,6 +77,10 @@ class ChatRequest:
             if isinstance(m.content, list)
             for part in m.content
         )
+
+    @cached_property
+    def has_system(self) -> bool:
+        return any(m.role in ("system", "developer") for m in self.head.messages)
 
     @cached_property
     def has_json_schema(self) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, UsageError
+from gateway.loopback import is_loopback
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -83,22 +83,13 @@ def check_address(settings: Settings) -> None:
     )
 
 
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _port(value: int | str) -> int:
     try:
         port = int(value)
     except ValueError:
         port = -1
     if not 0 < port < 65536:
-        raise ConfigError(f"port {value!r} is not a number from 1 to 65535; set --port or TURNOUT_PORT")
+        raise UsageError(f"port {value!r} is not a number from 1 to 65535; set --port or TURNOUT_PORT")
     return port
 
 

@@ -29,4 +29,4 @@ def tenant_of_credential(credential: str | None) -> Tenant:
     if not credential:
         return ANONYMOUS
     digest = hashlib.sha256(credential.encode("utf-8", "surrogateescape")).hexdigest()
-    return Tenant(key=f"open-{digest[:12]}")
+    return Tenant(key=f"open-{digest[:32]}")

@@ -98,7 +98,7 @@ class Bench:
         self.providers = providers
         health = Health(self.clock)
         self.targets = {
-            name: Target(Model(name, f"p-{name}", name, None, None), p, health.of(f"p-{name}", name))
+            name: Target(Model(name, f"p-{name}", name, None, None), p, health.of(name, f"p-{name}/{name}"))
             for name, p in providers.items()
         }
         self.attempts: list[Attempt] = []

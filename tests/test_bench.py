@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.timeout(60)  # starts four servers and loads them
 CONTENDERS = ["direct", "bare", "turnout, pass-through", "turnout, default"]
 OURS = CONTENDERS[2:]
 

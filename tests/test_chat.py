@@ -8,8 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.chat import TOKENS_MAX, completion, patched_body, read_chunk, read_head, sse, usage_event, wire_usage, with_cost
+from gateway.chat import (
+    TOKENS_MAX,
+    completion,
+    decode_body,
+    patched_body,
+    read_chunk,
+    read_head,
+    read_usage,
+    sse,
+    usage_event,
+    wire_usage,
+    with_cost,
+    worst_finish,
+)
 from gateway.chat_forms import assemble, to_events
+from gateway.errors import ClientError
 from gateway.providers.sse import EventParser, event_data
 from gateway.usage import Usage
 
@@ -191,8 +205,7 @@ def test_cost_of_an_earlier_answer_is_not_told_again() -> None:
 @given(USAGES)
 def test_usage_on_the_wire_reads_back(usage: Usage) -> None:
     chunk = read_chunk(msgspec.json.encode({"usage": wire_usage(usage)}))
-    assert chunk.usage is not None
-    assert chunk.usage.usage() == usage
+    assert read_usage(chunk.usage) == usage
 
 
 @pytest.mark.parametrize(("count", "kept"), [(-5, 0), (None, 0), (2**62, TOKENS_MAX), (10**30, TOKENS_MAX), (7, 7)])
@@ -200,8 +213,7 @@ def test_count_that_cannot_be_one_is_kept_within_bounds(count: int | None, kept:
     details = {"cached_tokens": count}
     body = json.dumps({"usage": {"prompt_tokens": count, "completion_tokens": count, "prompt_tokens_details": details}}).encode()
     chunk = read_chunk(body)
-    assert chunk.usage is not None
-    assert chunk.usage.usage() == Usage(input=kept, output=kept, cached_input=kept)
+    assert read_usage(chunk.usage) == Usage(input=kept, output=kept, cached_input=kept)
 
 
 @given(OTHERS, st.none() | st.floats(0, 10), USAGES)
@@ -237,3 +249,30 @@ def test_head_reads_the_text_of_messages(text: str) -> None:
         {"model": "m", "messages": [{"role": "user", "content": parts}, {"role": "user", "content": text}]}
     )
     assert [m.text() for m in read_head(body).messages] == [f"{text}\nb", text]
+
+
+@pytest.mark.parametrize(
+    ("raw", "usage"),
+    [
+        (b'{"prompt_tokens": 5.0, "completion_tokens": "7"}', Usage(5, 7)),
+        (b'{"prompt_tokens": 5, "prompt_tokens_details": "none"}', None),
+        (b'"none"', None),
+        (b"[]", None),
+        (b"{}", None),
+    ],
+)
+def test_an_answer_is_not_lost_for_the_way_its_tokens_are_counted(raw: bytes, usage: Usage | None) -> None:
+    chunk = read_chunk(b'{"choices": [], "usage": ' + raw + b"}")
+    assert read_usage(chunk.usage) == usage
+
+
+def test_an_answer_with_several_ends_counts_as_the_worst_of_them() -> None:
+    assert worst_finish(None, "stop") == worst_finish("stop", None) == "stop"
+    assert worst_finish("length", "stop") == worst_finish("stop", "length") == "length"
+    assert worst_finish("stop", "tool_calls") == "tool_calls"
+
+
+def test_a_body_that_cannot_be_read_whole_is_the_callers_fault() -> None:
+    with pytest.raises(ClientError) as caught:
+        decode_body(b'{"model": "m", "x": 1e999}')
+    assert caught.value.code == "invalid_json"

@@ -147,14 +147,14 @@ def test_faq_has_enough_questions_and_none_twice() -> None:
     entries = parse_faq("faq.yaml", text).entries
     questions = [question.lower() for entry in entries for question in entry.questions]
     assert len(entries) >= 15
-    assert all(6 <= len(entry.questions) <= 15 for entry in entries)
+    assert all(len(entry.questions) >= 6 for entry in entries)
     assert len(questions) == len(set(questions))
 
 
 def test_image_installs_by_hash_and_does_not_run_as_root(dockerfile: str) -> None:
     runtime = dockerfile.rpartition("\nFROM ")[2]
     assert re.search(r"^USER (?!root)\w+$", runtime, re.MULTILINE)
-    assert re.search(r'^CMD \["turnout", "serve", ', runtime, re.MULTILINE)
+    assert re.search(r'^CMD \["turnout", "serve"\]', runtime, re.MULTILINE)
     assert "HEALTHCHECK" in runtime
     assert "--insecure" not in re.sub(r"^#.*$", "", runtime, flags=re.MULTILINE)
     for install in re.findall(r"pip install [^&\n]*", dockerfile):

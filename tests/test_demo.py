@@ -16,6 +16,7 @@ from benchmarks.demo import PROMPTS, REWORDINGS, choose
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
+pytestmark = pytest.mark.timeout(60)  # starts a gateway and a real model
 ROUTES = {"private", "small-talk", "tools", "easy", "escalate"}
 
 

@@ -61,12 +61,59 @@ def test_callers_fault_ends_it_with_the_providers_words(is_stream: bool) -> None
 @both_ways
 def test_request_that_is_too_long_for_the_last_target_is_the_callers(is_stream: bool) -> None:
     async def scenario() -> None:
-        bench = Bench(a=Scripted(BUSY), b=Scripted(TOO_LONG))
+        bench = Bench(a=Scripted(TOO_LONG), b=Scripted(TOO_LONG))
         with pytest.raises(ClientError) as caught:
             await bench.ask(is_stream=is_stream)
         assert (caught.value.status, caught.value.code, caught.value.param) == (400, "context_length_exceeded", "messages")
         assert bench.targets["b"].health.breaker.admits()
         assert bench.targets["b"].health.breaker.last_error == ""
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "whole"])
+def test_a_target_that_fails_is_not_masked_by_one_that_is_too_small(is_stream: bool) -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted(BUSY), b=Scripted(TOO_LONG))
+        with pytest.raises(AllTargetsFailed) as caught:
+            await bench.ask(is_stream=is_stream, attempts=1)
+        assert [c.get("status") for c in caught.value.causes] == [503, 400]
+
+    run(scenario())
+
+
+def test_when_no_target_begins_in_time_it_is_a_timeout_whatever_the_form() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted("hang"), b=Scripted("hang"))
+        with pytest.raises(DeadlineExceeded):
+            await bench.ask(timeouts=Timeouts(first_token_s=1.0))
+
+    run(scenario())
+
+
+def test_what_only_this_request_brought_about_shuts_nobody_out() -> None:
+    async def scenario() -> None:
+        own = fault(status=400, code="unsupported_value", message="temperature 0.5 is not supported")
+        bench = Bench(a=Scripted(own), b=Scripted("ok"))
+        for _ in range(2 * FAILURES_TO_OPEN):
+            await bench.ask()
+        assert bench.story == ["a error", "b ok"]
+
+    run(scenario())
+
+
+def test_one_callers_words_never_reach_the_next_one() -> None:
+    async def scenario() -> None:
+        telling = fault(status=500, message="cannot parse 'my secret plan'")
+        bench = Bench(a=Scripted(telling))
+        for _ in range(FAILURES_TO_OPEN + 1):
+            with pytest.raises(AllTargetsFailed) as caught:
+                await bench.ask()
+        rejected = bench.attempts[0]
+        assert rejected.outcome == "rejected"
+        assert rejected.error is not None and "status 500" in rejected.error and "secret" not in rejected.error
+        assert "secret" not in bench.targets["a"].health.breaker.last_error
+        assert caught.value.causes
 
     run(scenario())
 
@@ -93,7 +140,7 @@ def test_failing_model_is_left_alone_probed_and_taken_back() -> None:
         assert bench.story == ["a rejected", "b ok"]
         rejected = bench.attempts[0]
         assert (rejected.fault, rejected.usage, rejected.ttft_ms) == ("unavailable", None, None)
-        assert rejected.error == f"not asked: it fails and cools down for another {COOLDOWN_S} s (last: told to fail: connect)"
+        assert rejected.error == f"not asked: it fails and cools down for another {COOLDOWN_S} s (last: connect)"
         assert len(a.calls) == FAILURES_TO_OPEN
 
         await asyncio.sleep(COOLDOWN_S)
@@ -101,7 +148,7 @@ def test_failing_model_is_left_alone_probed_and_taken_back() -> None:
         await probe.begin()
         assert bench.story == ["a cancelled"]  # under way
         await bench.ask()
-        assert bench.story == ["a rejected", "b ok"]  # one probe at a time
+        assert bench.story == ["a ok"]  # the probe has content: others may go
         while not (await probe.read())[-1].is_end:
             pass
         await probe.aclose()

@@ -67,13 +67,13 @@ def test_a_provider_that_still_answers_is_closed_only_when_it_is_done() -> None:
         health = Health()
         fleet = Fleet(lambda name, spec, model, unavailable: spy, health)
         old, new = policy(a="one"), policy(a="two")
-        await fleet.targets(old)
-        call = health.of("p", "one").busy.start()
+        busy = (await fleet.targets(old))["a"].health.busy
+        call = busy.start()
         await fleet.targets(new)
         fleet.retire(old, new)
         await asyncio.sleep(0.01)
         assert spy.closed == 0
-        health.of("p", "one").busy.stop(call)
+        busy.stop(call)
         async with asyncio.timeout(5):
             while not spy.closed:  # noqa: ASYNC110 - the fleet polls, so does its test
                 await asyncio.sleep(0.01)

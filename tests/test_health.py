@@ -78,7 +78,7 @@ def test_each_failed_probe_doubles_the_cooldown_up_to_its_most() -> None:
         waits.append(breaker.cooling_s)
         clock.now += breaker.cooling_s
         assert breaker.admits()
-        breaker.failed("down")
+        breaker.failed("down", is_probe=True)
     assert waits == [min(COOLDOWN_S * 2**n, COOLDOWN_MAX_S) for n in range(7)]
     clock.now += breaker.cooling_s
     breaker.admits()
@@ -129,25 +129,48 @@ STEPS = st.lists(
 def test_whatever_happens_a_model_is_asked_again_in_the_end(steps: list[tuple[str, float | None]]) -> None:
     clock = Clock()
     breaker = Breaker("m", clock)
-    asking = 0
+    asking: list[bool] = []  # whether each call under way is the probe
     for what, number in steps:
         if what == "wait":
             clock.now += number or 0.0
         elif what == "ask":
-            asking += breaker.admits()
+            if breaker.admits():
+                asking.append(breaker.is_probing)
         elif asking:
-            asking -= 1
+            is_probe = asking.pop(0)
             if what == "fail":
-                breaker.failed("down", number)
+                breaker.failed("down", number, is_probe=is_probe)
             elif what == "succeed":
                 breaker.succeeded()
-            else:
+            elif is_probe:
                 breaker.abandoned()
         assert 0 <= breaker.cooling_s <= COOLDOWN_MAX_S
-    for _ in range(asking):
-        breaker.failed("down")
+    for is_probe in asking:
+        breaker.failed("down", is_probe=is_probe)
     clock.now += COOLDOWN_MAX_S
     assert breaker.admits()
+
+
+def test_older_calls_neither_give_the_probe_back_nor_take_it() -> None:
+    clock = Clock()
+    breaker = opened(clock)
+    clock.now += breaker.cooling_s
+    assert breaker.admits() and breaker.is_probing
+    breaker.failed("an older call ends late")
+    assert breaker.is_probing
+    clock.now += COOLDOWN_MAX_S
+    assert not breaker.admits(), "the probe is still under way"
+
+
+def test_a_probe_that_gets_content_lets_others_in_before_it_ends() -> None:
+    clock = Clock()
+    breaker = opened(clock)
+    clock.now += breaker.cooling_s
+    assert breaker.admits()
+    breaker.answers()
+    assert breaker.admits() and not breaker.is_probing
+    breaker.failed("cut in the middle", is_probe=True)
+    assert not breaker.admits(), "one more failure is enough until an answer was complete"
 
 
 # The busy meter.
@@ -192,8 +215,10 @@ def test_charges_add_up_to_the_busy_time(steps: list[tuple[int, int]]) -> None:
     assert charged_s == pytest.approx(busy_s, abs=1e-6)
 
 
-def test_health_outlives_the_policy_by_provider_and_model_id() -> None:
+def test_health_is_kept_by_what_makes_the_adapter_and_forgotten_with_it() -> None:
     health = Health(Clock())
-    assert health.of("p", "m") is health.of("p", "m")
-    assert health.of("p", "m") is not health.of("q", "m")
-    assert health.of("p", "m") is not health.of("p", "n")
+    first = health.of(("openai", "https://one", "gpt"), "openai/gpt")
+    assert health.of(("openai", "https://one", "gpt"), "openai/gpt") is first
+    assert health.of(("openai", "https://two", "gpt"), "openai/gpt") is not first
+    health.forget(("openai", "https://one", "gpt"))
+    assert health.of(("openai", "https://one", "gpt"), "openai/gpt") is not first

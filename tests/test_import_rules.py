@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # From the bottom to the top. A module imports from lower layers, and from its own room.
 LAYERS: list[list[str]] = [
-    ["gateway", "gateway.errors", "gateway.usage"],
+    ["gateway", "gateway.errors", "gateway.loopback", "gateway.usage"],
     ["gateway.policy"],
     # The nouns.
     [
@@ -25,6 +25,8 @@ LAYERS: list[list[str]] = [
         "gateway.settings",
         "gateway.tenant",
     ],
+    # Is it the same question? Pure, and asked by the cache and by FAQs alike.
+    ["gateway.cache.reading", "gateway.cache.verify", "gateway.cache.words"],
     # The rooms.
     ["gateway.answers", "gateway.cache", "gateway.health", "gateway.ledger", "gateway.pii", "gateway.providers"],
     ["gateway.execute", "gateway.signals"],
@@ -98,7 +100,7 @@ def room_of(name: str) -> str:
 def test_every_module_has_a_layer_of_its_own() -> None:
     listed = {name for layer in LAYERS for name in layer}
     assert listed <= set(OURS), "a layer names a module that is not there"
-    assert {room_of(name) for name in OURS} == listed, "give the new module its layer in LAYERS"
+    assert {room_of(name) for name in OURS} == {room_of(name) for name in listed}, "give the new module its layer in LAYERS"
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.settings import Settings, check_address, default_policy, is_loopback, load_settings
+from gateway.loopback import is_loopback
+from gateway.settings import Settings, check_address, default_policy, load_settings
 
 
 def test_defaults() -> None:

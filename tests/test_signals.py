@@ -13,11 +13,12 @@ import pytest
 from classifiers.artifact import Artifact
 from classifiers.embed import StaticEmbedder
 from gateway.chat import read_head
+from gateway.pii import TEXT_CHARS_MAX
 from gateway.policy.compile import Policy, compile_policy
 from gateway.policy.model import Facts
 from gateway.prompt import Prompt
 from gateway.request import ChatRequest
-from gateway.signals import INLINE_CHARS_MAX, gather
+from gateway.signals import INLINE_CHARS_MAX, PII_INLINE_CHARS_MAX, gather
 
 
 class Scorer:
@@ -96,3 +97,41 @@ def test_a_model_named_outright_is_not_scored() -> None:
 def test_tags_and_personal_data_are_facts() -> None:
     found = facts("{pii: true}", Scorer(), "write to jane@example.com")
     assert found.values["pii"] is True
+
+
+def test_a_long_text_is_searched_for_personal_data_off_the_event_loop() -> None:
+    assert not others_ran("hello")
+    assert others_ran("word " * PII_INLINE_CHARS_MAX)
+
+
+def others_ran(content: str) -> bool:
+    """Whether the event loop got to something else while the facts were gathered."""
+    body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": content}]}).encode()
+    request = ChatRequest("id", body, read_head(body))
+    ran = []
+
+    async def gathered() -> None:
+        asyncio.get_running_loop().call_soon(ran.append, True)
+        await gather(request, policy("{pii: true}"), Prompt("", None), None)
+        ran.append(False)
+
+    asyncio.run(gathered())
+    return ran[0]
+
+
+def test_the_users_messages_have_one_bound_together() -> None:
+    def holds_pii(messages: list[dict[str, str]]) -> object:
+        return facts("{pii: true}", Scorer(), messages=messages).values["pii"]
+
+    part = "a" * (TEXT_CHARS_MAX // 40)
+    users = [{"role": "user", "content": part}] * 40
+    assert holds_pii([*users, {"role": "system", "content": part}]) is False
+    assert holds_pii([*users, {"role": "user", "content": "a"}]) is True, "more than is looked at counts as holding some"
+
+
+@pytest.mark.parametrize(
+    ("role", "found"), [("user", True), ("tool", True), ("assistant", True), ("system", False), ("developer", False)]
+)
+def test_personal_data_counts_wherever_it_came_from_but_not_in_the_apps_own_words(role: str, found: bool) -> None:
+    messages = [{"role": role, "content": "jane@example.com"}, {"role": "user", "content": "and now?"}]
+    assert facts("{pii: true}", Scorer(), messages=messages).values["pii"] is found

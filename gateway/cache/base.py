@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from gateway.chat import decode_body
 from gateway.policy.model import CacheScope
 from gateway.request import ChatRequest
 from gateway.tenant import Tenant
@@ -69,11 +70,12 @@ class Store(Protocol):
 
 
 def cache_key(request: ChatRequest, tenant: Tenant, scope: CacheScope, route: str, target: str) -> CacheKey:
-    """The key of a request. target: the route's first model and its provider, so that a policy's change of mind counts.
+    """The key of a request. Raises ClientError for a body that cannot be read whole.
 
-    A team's scope narrows to the key for a caller without a team: sharing is never a side effect.
+    target: the route's first model and its provider, so that a policy's change of mind counts. A team's scope narrows
+    to the key for a caller without a team: sharing is never a side effect.
     """
-    fields: dict[str, Any] = msgspec.json.decode(request.body)
+    fields = decode_body(request.body)
     messages: list[Any] = fields.pop("messages")
     last = messages[-1]
     question = _question(last) if last.get("role") == "user" else None

@@ -16,9 +16,15 @@ from gateway.cache import words as w
 
 TYPOGRAPHY: Final = str.maketrans("‘’ʼ“”„«»–—‑−", '\'\'\'"""""----')
 LATIN: Final = "A-Za-zÀ-ÖØ-öø-ɏ"
+MIXED: Final = rf"""
+    (?P<mixed> (?<![\w.,]) (?: [{LATIN}]++\d[{LATIN}\d]*(?:\.\d+)* | (?:\d+(?:\.\d+)?|\.\d+)[eE][-+]?\d+(?![{LATIN}\d])
+        | \d+(?:[.:]\d+)*[{LATIN}][{LATIN}\d]* ) )                                          # log2, 1e-3, 3d
+    |
+"""
 PLAIN: Final = rf"""
     (?P<word> [{LATIN}]+(?:'[{LATIN}]+)? )
-    | (?P<number> \d{{1,3}}(?:,\d{{3}})+(?![\d,])(?:\.\d+)? | \d+(?:[.:/-]\d+)* )
+    | (?P<number> (?:(?<![\w)\].+-])[-+](?=\.?\d))?
+        (?: \d{{1,3}}(?:,\d{{3}})+(?![\d,])(?:\.\d+)? | (?<![\w.])\.\d+ | \d+(?:[.:/-]\d+)* ) )
     | (?P<stop> [.?!;:]+ | [,()/&]+ )
     | (?P<tail> '(?:s|m|d|ll|re|ve)\b )
     | (?P<sign> [$€£₹¥%] | [-+*=<>|^~@\#]+ | [][{{}}\\] )
@@ -33,10 +39,20 @@ CODE: Final = r"""
     |
 """
 PLAIN_TOKEN: Final = re.compile(PLAIN, re.VERBOSE | re.ASCII)
-ANY_TOKEN: Final = re.compile(CODE + PLAIN, re.VERBOSE | re.ASCII)
-CODE_HINT: Final = re.compile(r"[_@+\#/]|\B-|\.\w", re.ASCII)  # without one of these ANY_TOKEN finds what PLAIN_TOKEN does
+DIGIT_TOKEN: Final = re.compile(MIXED + PLAIN, re.VERBOSE | re.ASCII)
+ANY_TOKEN: Final = re.compile(CODE + MIXED + PLAIN, re.VERBOSE | re.ASCII)
+CODE_HINT: Final = re.compile(r"[_@+\#/]|\B-|\.\w", re.ASCII)  # without one of these ANY_TOKEN finds what the others do
 QUOTED: Final = re.compile(r'"[^"\n]{1,40}"|`[^`\n]{1,80}`')
 QUOTED_WORDS_MAX: Final = 3  # longer quotations are read as any text
+MIXED_UNIT: Final = re.compile(rf"(\d+(?:[.:]\d+)*)([{LATIN}]+)|([{LATIN}]+)(\d+(?:\.\d+)*)", re.ASCII)
+DIGIT: Final = re.compile(r"\d")
+# Hyphens within words and dashes between them, which say nothing; and the rest, which may.
+SYMBOL: Final = re.compile(
+    rf"""(?<=[{LATIN}]{{2}})-(?=\w) | (?<=\w)-(?=[{LATIN}]{{2}}) | (?<=[^\d\s)\]]\s)-+(?=\s[{LATIN}]{{2}})
+    | (?P<factorial> (?<![\d.,])(?<=\d)! | (?<=(?<!\d)\d)! | (?<=(?<!\d)\d\d)! )
+    | (?P<symbol> [-+*/=<>^|~&()\[\]{{}}\\@_\#] | [^\s\w\x00-\x7f] )""",
+    re.VERBOSE,
+)
 PLAIN_NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
 SENTENCE_END: Final = frozenset(".?!;:")
 VOWELS: Final = re.compile("[aeiouy]+")
@@ -50,22 +66,32 @@ class Reading:
 
     terms: the content in order, one canonical form a word. kinds: of the terms that are more than a word. raw: a term's
     spelling. flow: the terms, steering words, and "," or "." where listed things, clauses or sentences part. roles: the
-    preposition before a term. words: every word in small letters. asks: what is asked for. Not to be changed by readers.
+    preposition before a term. words: every word in small letters. asks: what is asked for. pronouns: I and you, each with
+    whether content stands before it in its clause. written: a term as it first stood. is_courtesy: nothing else is in it.
+    is_english: no other language shows. is_shouted: all capitals. Not to be changed by readers.
     """
 
     __slots__ = (
+        "_clause",
         "_role",
         "_starts",
         "asks",
         "flow",
+        "has_digit",
         "has_weak_one",
+        "is_courtesy",
+        "is_english",
+        "is_shouted",
         "kinds",
         "numbers",
+        "pronouns",
         "raw",
         "roles",
         "term_set",
         "terms",
+        "text",
         "words",
+        "written",
     )
 
     def __init__(self, text: str) -> None:
@@ -75,24 +101,35 @@ class Reading:
         self.flow: list[str] = []
         self.roles: dict[str, str] = {}
         self.words: list[str] = []
+        self.pronouns: list[tuple[str, bool]] = []
+        self.written: dict[str, str] = {}
         self.has_weak_one = False  # "one" is as often a pronoun
         self._role = ""
         self._starts = True  # the next word opens a sentence
-        tokens = _trim(_scan(text))
+        self._clause = 0  # terms before this clause
+        tokens, self.is_courtesy = _trim(_scan(text))
         for i, (group, token, is_quoted) in enumerate(tokens):
             if group == "word":
                 self._word(token, is_quoted, is_last=i + 1 == len(tokens) or tokens[i + 1][0] == "stop")
                 self._starts = False
             elif group == "stop":
                 self._starts = self._starts or token[-1] in SENTENCE_END
+                self._clause = len(self.terms)
                 if token not in "()":  # what they hold belongs to the word before
                     self.flow.append("." if token[-1] in SENTENCE_END else ",")
             elif group == "number":
-                self._add(token.replace(",", "").removesuffix(".00"), "number")
+                self._add(_plain_number(token), "number")
+                self._starts = False
+            elif group == "mixed":
+                self._add(token.casefold(), "number" if token[0].isdigit() or token[0] == "." else "code")
                 self._starts = False
             else:
                 self._symbol(group, token)
         self.asks = _asks(self.words)
+        self.has_digit = DIGIT.search(text) is not None
+        self.is_shouted = len(tokens) > 1 and text.isupper()
+        self.text = text
+        self.is_english = _is_english(self.words, tokens)
         self.numbers = [t for t in self.terms if self.kinds.get(t) == "number"]
         self.term_set = frozenset(self.terms)
 
@@ -115,6 +152,10 @@ class Reading:
         sort, term = _sort_of(low)
         before = self.words[-1] if self.words else ""
         self.words.append(low)
+        if low in w.WAYS and before in w.BEST and self.terms and self.flow[-1] == canonical(before):
+            self._drop_last()
+        if low in w.SUBJECTS and token != "US":
+            self.pronouns.append((w.PERSONS[low], len(self.terms) > self._clause))
         if sort == "stop" and (is_quoted or (low == "do" and is_last)):
             sort, term = "", canonical(low)
         if sort == "stop":
@@ -132,6 +173,7 @@ class Reading:
         else:
             if low == "most" and before == "at":  # a bound, not a superlative
                 term = "at most"
+            self.written.setdefault(term, token)
             is_name = token[0].isupper() and not self._starts
             self._add(term, "name" if is_name else "quotation" if is_quoted and not sort else sort, low.partition("'")[0])
 
@@ -155,6 +197,11 @@ class Reading:
         """The number just read, if nothing came after it."""
         is_last = bool(self.terms) and self.flow[-1] == self.terms[-1] and self.kinds.get(self.terms[-1]) == "number"
         return self.terms[-1] if is_last else ""
+
+    def _drop_last(self) -> None:
+        """Forget the word just read; another of its kind, read before, stays."""
+        self.flow.pop()
+        self.written.pop(self.terms.pop(), None)
 
     def _replace_last(self, number: str) -> None:
         self.terms[-1] = self.flow[-1] = number
@@ -185,24 +232,56 @@ def _is_text(c: str) -> bool:
     return category[0] in "LMN" or category in ("Sm", "Sc")
 
 
+def _plain_number(token: str) -> str:
+    sign, digits = (token[0], token[1:]) if token[0] in "+-" else ("", token)
+    return sign + ("0" + digits if digits[0] == "." else digits).replace(",", "").removesuffix(".00")
+
+
 def _scan(text: str) -> list[Token]:
     if not text.isascii():
         text = unicodedata.normalize("NFC", text).translate(TYPOGRAPHY)
-    pattern = ANY_TOKEN if CODE_HINT.search(text) else PLAIN_TOKEN
+    pattern = ANY_TOKEN if CODE_HINT.search(text) else DIGIT_TOKEN if DIGIT.search(text) else PLAIN_TOKEN
+    quoted = []
     if '"' in text or "`" in text:
         quoted = [m.span() for m in QUOTED.finditer(text) if len(m[0].split()) <= QUOTED_WORDS_MAX]
-        return [(str(m.lastgroup), m[0], any(a < m.start() < b for a, b in quoted)) for m in pattern.finditer(text)]
-    return [(str(m.lastgroup), m[0], False) for m in pattern.finditer(text)]
+    tokens: list[Token] = []
+    for m in pattern.finditer(text):
+        is_quoted = bool(quoted) and any(a < m.start() < b for a, b in quoted)
+        if m.lastgroup == "mixed" and (unit := MIXED_UNIT.fullmatch(m[0])):
+            number, letters, currency, amount = unit.groups()
+            if letters and letters.lower() in w.UNITS | w.ENDINGS:
+                tokens += [("number", number, is_quoted), ("word", letters, is_quoted)]
+                continue
+            if currency and canonical(currency.lower()) in CURRENCIES:
+                tokens += [("word", currency, is_quoted), ("number", amount, is_quoted)]
+                continue
+        tokens.append((str(m.lastgroup), m[0], is_quoted))
+    return tokens
 
 
-def _trim(tokens: list[Token]) -> list[Token]:
-    """Without courtesies at either end, unless nothing else is there."""
+def symbols(text: str) -> str:
+    """What is no letter, digit, blank, quote, currency or punctuation, in order; without hyphens and dashes of prose."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text).translate(TYPOGRAPHY)
+    found = (m[0] for m in SYMBOL.finditer(" ".join(text.split())) if m.lastgroup)
+    return "".join(c for c in found if c.isascii() or unicodedata.category(c) in ("Sm", "So"))
+
+
+def _is_english(words: list[str], tokens: list[Token]) -> bool:
+    """Whether no function word, letter or script of another language is there, or more of English."""
+    foreign = sum(word in w.FOREIGN or not word.isascii() for word in words)
+    foreign += sum(group == "other" and any(map(str.isalpha, token)) for group, token, _ in tokens)
+    return not foreign or foreign < sum(word in w.STOP and word not in w.SHARED for word in words)
+
+
+def _trim(tokens: list[Token]) -> tuple[list[Token], bool]:
+    """Without courtesies at either end, unless nothing else is there; whether nothing else is."""
     first, last = 0, len(tokens)
     while first < last and (size := _courtesy(tokens[first : min(first + w.PHRASE_WORDS_MAX, last)])):
         first += size
     while first < last and (size := _farewell(tokens[max(last - w.PHRASE_WORDS_MAX, first) : last])):
         last -= size
-    return tokens[first:last] if 0 < first < last or first < last < len(tokens) else tokens
+    return (tokens[first:last], False) if first < last else (tokens, True)
 
 
 def _courtesy(tokens: list[Token]) -> int:

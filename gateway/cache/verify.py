@@ -7,12 +7,14 @@ Called by gateway/cache/semantic.py for each near neighbour. Every rule treats i
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from typing import Final
 
 from gateway.cache import words as w
-from gateway.cache.reading import Reading, canonical, read
+from gateway.cache.reading import Reading, canonical, read, symbols
 
 CHARS_MAX: Final = 4_000
+POINTED_TERMS_MAX: Final = 2
 LEFT_OVER_MAX: Final = 4  # a side; more are no slips of the pen
 PREFIXES: Final = ("un", "non", "in", "im", "ir", "il", "dis", "mis", "anti", "de")
 
@@ -33,15 +35,21 @@ def differs(asked: str, kept: str) -> str | None:
     if max(len(one), len(other)) > CHARS_MAX:
         return None if one.split() == other.split() else f"length: over {CHARS_MAX} characters and not the same"
     a, b = read(one), read(other)
-    if not (a.terms and b.terms):  # "Who are you?": nothing but stop words, each of them counts
+    if a.is_courtesy or b.is_courtesy or not (a.terms and b.terms):  # "Bye", "Who are you?": each of the words counts
         return None if a.words == b.words and a.terms == b.terms else _reason("words", a.words, b.words)
     soft = SOFT if a.asks | b.asks <= SOFT_ASKS else frozenset()
     same: dict[str, str] = {}  # spellings of one word
     return (
         _negation(a, b)
         or _left_over(a, b, soft, same)
+        or _symbols(a, b)
+        or _foreign(a, b)
         or _question(a, b)
         or _person(a, b)
+        or _joins(a, b)
+        or _duty(a, b)
+        or _pointing(a, b)
+        or _case(a, b)
         or _time(a, b)
         or _roles(a, b)
         or _order(a, b, soft, same)
@@ -161,10 +169,67 @@ def _question(a: Reading, b: Reading) -> str | None:
 
 def _person(a: Reading, b: Reading) -> str | None:
     """My name is not your name; but of "how do I" and "how do you" it is all one."""
+    of_a, of_b = ({w.PERSONS[word] for word in r.words if word in w.PERSONS} for r in (a, b))
+    is_how = a.asks == b.asks == {"how"}
+    if of_a != of_b and not is_how:
+        return _reason("person", sorted(of_a), sorted(of_b))
+    if is_how and not len(of_a) == len(of_b) == 2:
+        return None
+    in_a, in_b = (list(dict.fromkeys(r.pronouns)) for r in (a, b))  # who does it to whom
+    return None if in_a == in_b else _reason("person", [p for p, _ in in_a], [p for p, _ in in_b])
+
+
+def _symbols(a: Reading, b: Reading) -> str | None:
+    """Beside a number every symbol may be an operator, and so the numbers keep their order."""
+    if not (a.has_digit or b.has_digit):
+        return None
+    of_a, of_b = symbols(a.text), symbols(b.text)
+    if of_a != of_b:
+        return _reason("sign", list(of_a), list(of_b))
+    return _reason("order", a.numbers, b.numbers) if of_a and a.numbers != b.numbers else None
+
+
+def _foreign(a: Reading, b: Reading) -> str | None:
+    """Of another language we know neither the stop words nor what an order of words says."""
+    if (a.is_english and b.is_english) or (a.words == b.words and a.terms == b.terms):
+        return None
+    return _reason("order", a.words, b.words)
+
+
+def _joins(a: Reading, b: Reading) -> str | None:
+    """An "and" where the other has an "or"; one more of either says nothing: "or not", "x, y" for "x and y"."""
+    of_a, of_b = ([t for t in r.words if t in ("and", "or")] for r in (a, b))
+    more = [of_a.count(t) - of_b.count(t) for t in ("and", "or")]
+    if more[0] * more[1] >= 0 and (any(more) or of_a == of_b or len(set(of_a)) < 2):
+        return None
+    return _reason("words", of_a, of_b)
+
+
+def _duty(a: Reading, b: Reading) -> str | None:
+    """Do I have to, or do I; of "how do I" and "how must I" it is all one."""
     if a.asks == b.asks == {"how"}:
         return None
-    of_a, of_b = ({w.PERSONS[word] for word in r.words if word in w.PERSONS} for r in (a, b))
-    return None if of_a == of_b else _reason("person", sorted(of_a), sorted(of_b))
+    must_a, must_b = (
+        any(x in w.OBLIGED and y == "to" for x, y in pairwise(r.words)) or "must" in r.words or "ought" in r.words for r in (a, b)
+    )
+    return None if must_a == must_b else _reason("words", ["must"] * must_a, ["must"] * must_b)
+
+
+def _pointing(a: Reading, b: Reading) -> str | None:
+    """In a few words "it" has its weight: take care, take care of it."""
+    if max(len(a.terms), len(b.terms)) > POINTED_TERMS_MAX:
+        return None
+    of_a, of_b = ([t for t in dict.fromkeys(r.words) if t in w.POINTING] for r in (a, b))
+    return None if of_a == of_b else _reason("words", of_a, of_b)
+
+
+def _case(a: Reading, b: Reading) -> str | None:
+    """Apple is no apple, where nothing else tells which is meant: in a text of one word of content."""
+    if len(a.terms) != 1 or len(b.terms) != 1 or a.is_shouted or b.is_shouted:
+        return None
+    of_a, of_b = (r.written.get(r.terms[0], "") for r in (a, b))
+    is_case = of_a != of_b and of_a.lower() == of_b.lower()
+    return _reason("case", [of_a], [of_b]) if is_case else None
 
 
 def _time(a: Reading, b: Reading) -> str | None:

@@ -39,7 +39,7 @@ STOP: Final = frozenset(
     i me my mine myself im ive id we us our ours ourselves you your yours u ur
     anyone anybody people guys folks
     am is are was were be been being isn are's do does did done doing has have having had can could shall should will would
-    may might must ought let lets gonna wanna need needs needed get gets got getting
+    may might must ought let lets gonna wanna need needs needed
     what whats what's which who whom whose when where why how hows
     of in on at to from by for with about as into onto upon within among amongst toward towards between through per via
     and or nor but so if then than because whether while though although etc eg ie
@@ -51,7 +51,6 @@ STOP: Final = frozenset(
 
 # Stop words that steer: kept for the order of the words and for the role of the word after them.
 STEER: Final = frozenset("from to into onto by for than if because then so as while when of with in on at about".split())
-ROLES: Final = frozenset("from to into by for than with".split())
 OPPOSED: Final = _pairs("from to; from into; by to; by for; from for")
 
 JOINS: Final = frozenset("and or vs versus v nor plus between both either".split())
@@ -80,6 +79,7 @@ CLOSINGS: Final = frozenset(
     please; thanks; thank you; thanks a lot; many thanks; thanks in advance; thank you in advance; thank you very much
     thank you so much; cheers; thx; please explain; explain; please help; please help me; help me; help; i'd like to know
     i would like to know; i want to know; please tell me; tell me; let me know; please let me know; please advise
+    bye; bye bye; goodbye
     please answer; any ideas; any idea; any help is appreciated; any help would be appreciated; in your opinion
     can you explain; could you explain; can you help; can you help me; could you help me
     """.replace("\n", ";").split(";")
@@ -111,6 +111,7 @@ LEADS: Final = _firsts(
 )
 DEGREES: Final = frozenset("much many long often far old tall big large small fast high deep heavy wide soon early late".split())
 WHEN: Final = frozenset("time year date day month".split())
+BEST: Final = frozenset("best good great top".split())  # of a way they say nothing: "the best way to" is how
 WAYS: Final = frozenset("way ways step steps method methods procedure feel".split())
 REASONS: Final = frozenset("reason reasons".split())
 PERSONS: Final = _firsts(
@@ -119,6 +120,10 @@ PERSONS: Final = _firsts(
     you your yours yourself u ur you're you've
     """
 )
+# Who does it to whom: these have a place in the sentence; "my" and "your" go with their noun.
+SUBJECTS: Final = frozenset("i we me us you u i'm i've i'd i'll ive im we're we've you're you've".split())
+POINTING: Final = frozenset("it that those there here".split())
+OBLIGED: Final = frozenset("have has had need needs needed".split())  # before "to"
 PAST: Final = frozenset("did was were had didn't wasn't weren't hadn't".split())
 
 SMALL: Final = {
@@ -139,6 +144,22 @@ ORDINALS: Final = dict(
 NUMERALS: Final = SMALL | {word: str(value) for word, value in TENS.items()} | ORDINALS
 TIMES: Final = {"hundred": 100, "thousand": 1000, "k": 1000, "lakh": 10**5, "million": 10**6, "crore": 10**7, "billion": 10**9}
 ENDINGS: Final = frozenset("st nd rd th".split())
+# Letters that may stand at a number with or without a blank; other letters make another token of it: 3d, 1e3, 0x10.
+UNITS: Final = frozenset(
+    """am pm g mg m s h min l ml oz w kw kwh mw v hz khz mhz ghz kb mah px c f bn rs usd inr eur gbp km kms kg kgs cm mm lb lbs ft
+    hr hrs mins sec secs gb mb tb ms yr yrs mi k percent inch inches""".split()
+)
+
+# Function words of other languages in Latin letters that are no English words.
+FOREIGN: Final = frozenset(
+    """el los las que por para con una unos del y quien como donde cuando cual este esta es en al su se lo mi tu
+    der den dem und ist ein eine einen nicht von mit wer wie wo warum wann zu auf sind ich du er sie wir ihr
+    le la les des et est une dans pour sur avec qui quoi comment pourquoi ou je il elle nous vous ce cette
+    gli di che chi non perche sono dei della nel cosa dove het een van niet voor wat wie hoe waarom ik jij zijn
+    os um uma com quem onde como nao da dos na siapa yang dan di apa ini itu dengan untuk och att som det inte""".split()
+)
+# Stop words that are words of those languages too, and so say nothing of a text's language.
+SHARED: Final = frozenset("a an me i in on so as to am was do is or no per des u ur us up here dear hey hi hello ok who".split())
 
 # Spelling and near-synonyms, each row reduced to its first word; looked up before and after stemming.
 SAME: Final = _firsts(
@@ -164,7 +185,8 @@ SAME: Final = _firsts(
     know knew known tell told; watch see saw seen; woman women female; below under; site website; describe explain
     benefit advantage pro; disadvantage drawback downside con; cost price; salary pay wage; opinion think view thought
     city town; job career; university college; effect impact; find found; send sent; go went gone
-    take took taken; give gave given; write wrote written; eat ate eaten; build built; lose lost; win won; feel felt
+    take took taken; give gave given; get got gotten
+    write wrote written; eat ate eaten; build built; lose lost; win won; feel felt
     keep kept; leave left; lie lied; teach taught; say said; sell sold; run ran; drive drove driven; fly flew flown
     grow grew grown; become became; come came; break broke broken; improve enhance; increase boost; maximum max maximal
     minimum min minimal; info information; app application; ai; ml; js javascript; db database; config configuration
@@ -176,7 +198,7 @@ SAME: Final = _firsts(
 UNSTEMMED: Final = frozenset("news united evening morning wedding during series species lens physics being".split())
 
 # Words too weak to make another question, if only one side has them.
-SOFT: Final = frozenset("good most become feel consider possible truly main their world available give".split())
+SOFT: Final = frozenset("most become feel consider possible truly main their world available".split())
 
 ANTONYMS: Final = _pairs(
     """

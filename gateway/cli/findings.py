@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
+import os
 import socket
 import sqlite3
+import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -12,6 +15,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Literal
 
 from gateway.errors import ConfigError
@@ -22,6 +26,7 @@ from gateway.policy.catalog import BusyPrice, Provider
 from gateway.policy.compile import Policy
 from gateway.policy.errors import PolicyError
 from gateway.policy.model import Candidate
+from gateway.providers import litellm
 from gateway.providers.local import LocalModelError, find_weights
 from gateway.settings import Settings, check_address
 
@@ -106,7 +111,7 @@ def _unavailable(policy: Policy, provider_name: str, model_id: str) -> str | Non
         except LocalModelError as exc:
             return str(exc)
     if isinstance(provider, schema.LiteLLMProvider) and importlib.util.find_spec("litellm") is None:
-        return "the litellm package is not installed: pip install 'turnout[litellm]'"
+        return litellm.MISSING
     return None
 
 
@@ -119,7 +124,12 @@ def _remedy(name: str, why: str) -> str:
 
 def _where(provider: Provider) -> str:
     url = getattr(provider, "base_url", None)
-    return f" ({urllib.parse.urlsplit(url).netloc})" if url else f" (kind {provider.kind})"
+    return f" ({_host(url)})" if url else f" (kind {provider.kind})"
+
+
+def _host(url: str) -> str:
+    """Host and port without the user and the password that may stand before them: this goes to screens and logs."""
+    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _prices(policy: Policy) -> Iterator[Finding]:
@@ -141,6 +151,9 @@ def _prices(policy: Policy) -> Iterator[Finding]:
 
 
 def _ledger(settings: Settings) -> Iterator[Finding]:
+    if not os.path.lexists(settings.ledger):
+        yield _ledger_to_be(settings.ledger)
+        return
     try:
         db = sqlite.connect(settings.ledger)
     except ConfigError as exc:
@@ -157,19 +170,31 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
         db.close()
 
 
+def _ledger_to_be(path: Path) -> Finding:
+    """Whether the gateway could make it. Nothing is left behind: not the file, and none of its folders."""
+    folder = next((p for p in path.absolute().parents if os.path.lexists(p)), Path("/"))
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as exc:
+        said = f"{path} is not there and cannot be made: {exc.strerror or exc}: {folder}"
+        return Finding("broken", "ledger", said, "make the folder writable, or set TURNOUT_DATA_DIR")
+    return Finding("ok", "ledger", f"{path}: not there yet; the gateway can make it")
+
+
 def _reach(name: str, provider: Provider) -> Iterator[Finding]:
     """Whether the provider's server answers at all, and whether its clock agrees with ours. Asks no model."""
     url = getattr(provider, "base_url", None)
     if not url:
         return
-    host = urllib.parse.urlsplit(url).netloc
+    host = _host(url)
     try:
-        with urllib.request.urlopen(url, timeout=REACH_S) as response:
+        with urllib.request.urlopen(urllib.parse.urlsplit(url)._replace(netloc=host).geturl(), timeout=REACH_S) as response:
             date = response.headers.get("date")
     except urllib.error.HTTPError as exc:
         date = exc.headers.get("date")  # an error status is an answer
         exc.close()
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, http.client.HTTPException) as exc:
         reason = getattr(exc, "reason", exc)
         remedy = "check base_url, the network and HTTPS_PROXY"
         if isinstance(reason, ConnectionRefusedError | socket.gaierror | TimeoutError):

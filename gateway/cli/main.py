@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from gateway import __version__
 from gateway.cli import doctor, policy, serve, spend
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, UsageError
 from gateway.policy.errors import PolicyError
 
 EXIT_FAILED = 1
@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     except ConfigError as exc:
         print(f"turnout: {exc}", file=sys.stderr)
-        return EXIT_FAILED
+        return EXIT_USAGE if isinstance(exc, UsageError) else EXIT_FAILED
     except BrokenPipeError:  # `turnout spend | head`
         sys.stderr.close()
         return EXIT_FAILED

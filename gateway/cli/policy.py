@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.cli.table import coloured
 from gateway.edge.openai_chat import read_request
-from gateway.errors import ClientError, ConfigError
+from gateway.errors import ClientError, ConfigError, UsageError
 from gateway.loading import load_router
 from gateway.policy.model import Candidate
 from gateway.policy.schema import TestSpec, policy_json_schema
@@ -101,12 +101,12 @@ def check_policy(args: argparse.Namespace) -> int:
 def explain_prompt(args: argparse.Namespace) -> int:
     """Print one decision."""
     if args.draw is not None and not 0 <= args.draw < 1:
-        raise ConfigError(f"--draw {args.draw} is not in [0, 1)")
+        raise UsageError(f"--draw {args.draw} is not in [0, 1)")
     headers = {}
     for item in args.header:
         name, sign, value = item.partition("=")
         if not sign or not name:
-            raise ConfigError(f"--header {item!r}: write NAME=VALUE, as x-turnout-tags=data=confidential")
+            raise UsageError(f"--header {item!r}: write NAME=VALUE, as x-turnout-tags=data=confidential")
         headers[name.lower().encode()] = value.encode()
     router = load_router(args.file)
     draw = random.random() if args.draw is None else args.draw

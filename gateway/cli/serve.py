@@ -35,12 +35,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--host", metavar="H", help="address to listen on (default: $TURNOUT_HOST or 127.0.0.1)")
     command.add_argument("--port", metavar="P", type=int, help="port to listen on (default: $TURNOUT_PORT or 8080)")
     command.add_argument(
-        "--workers", metavar="N", type=int, choices=[1], default=1, help="processes; more than 1 is not supported yet"
+        "--workers", metavar="N", type=_workers, default=1, help="processes (default: 1; more are not supported yet)"
     )
     command.add_argument(
         "--insecure", action="store_true", help="listen on an address that others reach, though no virtual key exists"
     )
     command.set_defaults(run=run)
+
+
+def _workers(text: str) -> int:
+    if text != "1":
+        raise argparse.ArgumentTypeError(f"{text!r}: more than one worker is not supported yet")
+    return 1
 
 
 def run(args: argparse.Namespace) -> int:

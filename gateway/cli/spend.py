@@ -7,7 +7,7 @@ import json
 import time
 
 from gateway.cli.table import table
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, UsageError
 from gateway.ledger.spend import DIMENSIONS, Row, spend, total
 from gateway.ledger.sqlite import connect
 from gateway.policy.schema import seconds
@@ -24,11 +24,29 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         description="What was spent, on what, and what it saved against the policy's baseline. Works beside a running gateway.",
         epilog="example: turnout spend --by route --since 7d --json",
     )
-    command.add_argument("--by", choices=DIMENSIONS, default="route", help="a line for each (default: route)")
+    command.add_argument(
+        "--by", type=_dimension, default="route", help=f"a line for each {'|'.join(DIMENSIONS)} (default: route)"
+    )
     command.add_argument("--since", metavar="AGE", default="7d", help="how far back, as 90m, 24h or 7d (default: 7d)")
-    command.add_argument("--format", choices=("table", "json"), default="table", help="(default: table)")
+    command.add_argument("--format", type=_format, default="table", help="table|json (default: table)")
     command.add_argument("--json", action="store_true", help="the same as --format json")
     command.set_defaults(run=run)
+
+
+def _dimension(text: str) -> str:
+    if text in ("team", "prompt") or text.startswith("tag:"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not supported yet; use one of {', '.join(DIMENSIONS)}")
+    if text not in DIMENSIONS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not known; use one of {', '.join(DIMENSIONS)}")
+    return text
+
+
+def _format(text: str) -> str:
+    if text in ("csv", "parquet"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not supported yet; use table or json")
+    if text not in ("table", "json"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not known; use table or json")
+    return text
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         age_s = seconds(args.since)
     except ValueError as exc:
-        raise ConfigError(f"--since: {exc}") from exc
+        raise UsageError(f"--since: {exc}") from exc
     path = load_settings().ledger
     if not path.exists():
         raise ConfigError(f"there is no ledger at '{path}'; start the gateway, or set TURNOUT_DATA_DIR to the one it uses")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +11,11 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from gateway.edge.asgi import read_body
+from gateway.edge.asgi import ClientLeft, read_body
 from gateway.edge.openai_chat import read_request
 from gateway.edge.openai_errors import error_response
 from gateway.edge.request_headers import request_id
-from gateway.errors import ClientError, TurnoutError
+from gateway.errors import ClientError, LedgerUnavailable, TurnoutError
 from gateway.ledger.base import Entry
 from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
@@ -112,19 +113,28 @@ class Status:
 def render_errors(app: FastAPI) -> None:
     """Errors of these routes in the same shape as those of the hot one."""
 
+    def rendered(request: Request, error: TurnoutError, more: Mapping[str, str] | None = None) -> Response:
+        status, body, headers = error_response(error)
+        return Response(body, status, {**dict(headers), **(more or {})}, media_type="application/json")
+
     async def ours(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, TurnoutError)
-        status, body, headers = error_response(exc)
-        return Response(body, status, dict(headers), media_type="application/json")
+        return rendered(request, exc)
 
     async def starlettes(request: Request, exc: Exception) -> Response:
         assert isinstance(exc, HTTPException)
         said = f"{request.method} {request.url.path}: {exc.detail}; this gateway has {ENDPOINTS}"
         code = "method_not_allowed" if exc.status_code == 405 else "not_found"
-        error = ClientError(said, status=exc.status_code, code=code)
-        status, body, headers = error_response(error)
-        return Response(body, status, {**dict(headers), **(exc.headers or {})}, media_type="application/json")
+        return rendered(request, ClientError(said, status=exc.status_code, code=code), exc.headers)
 
+    async def left(request: Request, exc: Exception) -> Response:
+        return Response(status_code=499)  # nobody reads it
+
+    async def ledgers(request: Request, exc: Exception) -> Response:
+        return rendered(request, LedgerUnavailable(f"{exc}; try again later"))
+
+    app.add_exception_handler(ClientLeft, left)
+    app.add_exception_handler(OSError, ledgers)
     app.add_exception_handler(TurnoutError, ours)
     app.add_exception_handler(HTTPException, starlettes)
 

@@ -7,20 +7,45 @@ from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
 from gateway.errors import ClientError
+from gateway.reply import ClientStalled
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders = list[tuple[bytes, bytes]]
 
+SEND_S = 60.0  # a client that reads nothing for this long is gone, whatever its connection says
 BODY_S = 60.0  # a client that takes longer to send its body than this is not waited for
 DISCARD_FACTOR = 4  # how much of a body that is too large is read, so that the client sees the answer
 
 
 class ClientLeft(Exception):
     """The client closed the connection before its request was complete."""
+
+
+def bounded(send: Send) -> Send:
+    """`send`, raising ClientStalled when the client takes longer than SEND_S to make room for a message."""
+
+    async def bounded_send(message: Message) -> None:
+        try:
+            async with asyncio.timeout(SEND_S):
+                await send(message)
+        except TimeoutError as exc:
+            raise ClientStalled from exc
+
+    return bounded_send
+
+
+def with_request_id(send: Send, id_: str) -> Send:
+    """`send`, with the id among the response's headers."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"x-request-id", id_.encode())]}
+        await send(message)
+
+    return sending
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: int) -> bytes:
@@ -58,10 +83,11 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: i
     )
 
 
-async def run_while_connected(work: Coroutine[Any, Any, None], receive: Receive) -> None:
-    """Run `work`; when the client leaves first, cancel it and return once it has cleaned up.
+async def run_while_connected(work: Coroutine[Any, Any, None], receive: Receive, is_answered: Callable[[], bool]) -> None:
+    """Run `work`; when the client leaves before it is answered, cancel it and return once it has cleaned up.
 
-    receive must have given the whole body already: all it can still say is that the client left.
+    receive must have given the whole body already: all it still says is that the client left, or (after the last byte
+    of the answer) that there is nothing more to come, which is no reason to cut the work's own ending short.
     """
     task = asyncio.current_task()
     assert task is not None
@@ -71,8 +97,9 @@ async def run_while_connected(work: Coroutine[Any, Any, None], receive: Receive)
         nonlocal has_left
         while (await receive())["type"] != "http.disconnect":
             pass
-        has_left = True
-        task.cancel()
+        if not is_answered():
+            has_left = True
+            task.cancel()
 
     watcher = asyncio.create_task(watch(), name="disconnect-watch")
     try:

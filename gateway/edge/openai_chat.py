@@ -7,13 +7,23 @@ import logging
 import msgspec
 
 from gateway import chat
-from gateway.edge.asgi import ClientLeft, Receive, Scope, Send, raw_headers, read_body, respond, run_while_connected
+from gateway.edge.asgi import (
+    ClientLeft,
+    Receive,
+    Scope,
+    Send,
+    bounded,
+    raw_headers,
+    read_body,
+    respond,
+    run_while_connected,
+)
 from gateway.edge.auth import authenticate
 from gateway.edge.openai_errors import error_body, error_response
 from gateway.edge.request_headers import read_headers, request_id
 from gateway.errors import ClientError, TurnoutError
 from gateway.pipeline import Pipeline
-from gateway.reply import Headers
+from gateway.reply import ClientStalled, Headers
 from gateway.request import ChatRequest
 
 log = logging.getLogger("turnout.edge")
@@ -28,7 +38,7 @@ class ChatCompletions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         id_ = request_id(headers)
-        sink = OpenAISink(send)
+        sink = OpenAISink(bounded(send))
         try:
             body = await read_body(headers, receive, self._body_bytes_max)
             request = read_request(id_, body, headers)
@@ -38,7 +48,10 @@ class ChatCompletions:
             await sink.fail(exc, [("x-request-id", id_)])
             return
         try:
-            await run_while_connected(self._pipeline.handle(request, authenticate(headers), sink), receive)
+            work = self._pipeline.handle(request, authenticate(headers), sink)
+            await run_while_connected(work, receive, lambda: sink.is_complete)
+        except ClientStalled:
+            log.info("request %s: the client stopped reading its answer", id_)
         except Exception:  # the last resort: a mistake of ours must not take the server down, nor go unseen
             log.exception("request %s failed by a mistake of the gateway's", id_)
             await sink.crash(id_)
@@ -91,15 +104,15 @@ def read_chat_head(body: bytes) -> chat.ChatHead:
 
 
 class OpenAISink:
-    """An answer in the OpenAI dialect."""
+    """An answer in the OpenAI dialect. is_complete: its last message is out, or on its way."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self._has_begun = False
+        self.is_complete = False
 
     async def whole(self, body: bytes, headers: Headers) -> None:
-        self._has_begun = True
-        await respond(self._send, 200, body, raw_headers(headers))
+        await self._respond(200, body, headers)
 
     async def begin(self, headers: Headers) -> None:
         self._has_begun = True
@@ -110,20 +123,27 @@ class OpenAISink:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self) -> None:
-        await self._send({"type": "http.response.body", "body": chat.DONE})
+        await self._finish(chat.DONE)
 
     async def break_off(self, error: TurnoutError) -> None:
-        await self._send({"type": "http.response.body", "body": chat.sse(error_body(error))})
+        await self._finish(chat.sse(error_body(error)))
 
     async def fail(self, error: TurnoutError, headers: Headers) -> None:
-        self._has_begun = True
         status, body, more = error_response(error)
-        await respond(self._send, status, body, raw_headers([*headers, *more]))
+        await self._respond(status, body, [*headers, *more])
 
     async def crash(self, id_: str) -> None:
         """A mistake of ours: a 500, or the end of the stream without its terminator."""
         error = TurnoutError(f"internal error; the gateway's log has it under request {id_}")
-        if self._has_begun:
-            await self.break_off(error)
-        else:
+        if not self._has_begun:
             await self.fail(error, [("x-request-id", id_)])
+        elif not self.is_complete:
+            await self.break_off(error)
+
+    async def _respond(self, status: int, body: bytes, headers: Headers) -> None:
+        self._has_begun = self.is_complete = True
+        await respond(self._send, status, body, raw_headers(headers))
+
+    async def _finish(self, data: bytes) -> None:
+        self.is_complete = True
+        await self._send({"type": "http.response.body", "body": data})

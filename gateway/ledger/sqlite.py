@@ -128,8 +128,11 @@ def _migrate(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     if version > VERSION:
         message = f"the ledger '{path}' was written by a newer Turnout (layout {version}, this one knows {VERSION}); upgrade"
         raise ConfigError(message)
-    if version == VERSION or read_only:
+    if version == VERSION:
         return
+    if read_only:
+        said = f"the ledger '{path}' is empty: no gateway has written to it"
+        raise ConfigError(f"{said}; start the gateway, or set TURNOUT_DATA_DIR to the folder of the one that runs")
     # Two processes may come here at once: whoever gets the lock second finds the work done.
     db.isolation_level = None
     db.execute("BEGIN IMMEDIATE")

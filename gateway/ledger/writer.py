@@ -49,7 +49,10 @@ class LedgerWriter:
         self._free -= 1
 
     def put(self, entry: Entry) -> None:
-        """Hand an entry over; it will be written."""
+        """Hand an entry over; it will be written. Once the writer has ended, to the log."""
+        if self._task is not None and self._task.done():
+            log.error("entry not written, the ledger is closed: %s", _as_text(entry))
+            return
         self._pending.append(entry)
         self._wake.set()
 

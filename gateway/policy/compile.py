@@ -172,8 +172,8 @@ class _Compiler:
         url = changed.get("base_url")
         if url is not None and not _is_address(url):
             self.without_address.add(name)
-            if name not in self.unavailable:
-                self.problem(("providers", name, "base_url"), f"{url!r} is not an http:// or https:// address")
+            if "${" not in (getattr(spec, "base_url", None) or ""):
+                self.problem(("providers", name, "base_url"), f"{_without_user(url)!r} is not an http:// or https:// address")
         return spec.model_copy(update=changed)
 
     def expand(self, provider: str, text: str, path: Path) -> str:
@@ -328,6 +328,10 @@ def _is_address(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
     except ValueError:  # a bracket or a port that is none
         return False
+
+
+def _without_user(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//***@", url)
 
 
 def _arms(spec: schema.RouteSpec) -> tuple[tuple[str, float], ...]:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.policy.model import Facts, FactValue
+from gateway.policy.model import UNSURE, Facts, FactValue
 
 Path = tuple[str | int, ...]
 Test = Callable[[Any], bool]
-CLASSES = ("skip", "small", "strong", "unsure")
+CLASSES = ("skip", "small", "strong", UNSURE)
 COMBINERS = ("any", "all", "not")
 
 
@@ -151,6 +151,13 @@ def _number(value: Any) -> tuple[str, Test]:
     return f"{found[1]} {found[2]}", lambda fact: bool(compare(fact, bound))
 
 
+def _share(value: Any) -> tuple[str, Test]:
+    shown, test = _number(value)
+    if not 0 <= float(shown.split()[-1]) <= 1:
+        raise ValueError(f"a probability lies between 0 and 1, {value!r} does not")
+    return shown, test
+
+
 def _truth(value: Any) -> tuple[str, Test]:
     if not isinstance(value, bool):
         raise ValueError(f"true or false is expected, not {value!r}")
@@ -178,6 +185,7 @@ def _class(value: Any) -> tuple[str, Test]:
 
 _TESTS: Mapping[str, Callable[[Any], tuple[str, Test]]] = {
     "number": _number,
+    "share": _share,
     "truth": _truth,
     "words": _words,
     "class": _class,
@@ -185,15 +193,16 @@ _TESTS: Mapping[str, Callable[[Any], tuple[str, Test]]] = {
 
 LEAVES: Mapping[str, tuple[str, str]] = {
     "class": ("class", "the classifier's word for the request: skip, small, strong or unsure"),
-    "confidence": ("number", "the calibrated probability of that class"),
+    "confidence": ("share", "the calibrated probability of that class"),
     "model": ("words", "the model name that the caller asked for; globs"),
     "has_tools": ("truth", "the request offers tools, or holds a tool's call or result"),
     "has_images": ("truth", "a message holds an image"),
+    "has_system": ("truth", "the request has a system or developer message: the app has told the model what to be"),
     "has_json_schema": ("truth", "the request asks for a JSON object or a JSON schema"),
     "tokens_in": ("number", "estimated input tokens"),
     "turns": ("number", "messages by the user so far"),
     "stream": ("truth", "the caller wants a stream"),
-    "pii": ("truth", "a message by the user holds personal data: e-mail, phone, card, IBAN, social security number"),
+    "pii": ("truth", "a message, a system one aside, holds personal data: e-mail, phone, card, IBAN, social security number"),
 }
 
 
@@ -215,6 +224,7 @@ def condition_schema() -> dict[str, Any]:
     name = {"enum": list(CLASSES)}
     kinds: dict[str, dict[str, Any]] = {
         "number": number,
+        "share": number,
         "truth": {"type": "boolean"},
         "words": words,
         "class": {"anyOf": [name, {"type": "array", "items": name, "minItems": 1}]},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import re
 
 from gateway.errors import UpstreamError
@@ -10,14 +10,13 @@ from gateway.providers.anthropic_answer import StreamTranslation, chat_body
 from gateway.providers.anthropic_request import anthropic_body
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.providers.http import ERROR_BYTES_MAX, HttpClient, HttpResponse
+from gateway.providers.offload import offloaded
 from gateway.providers.pieces import whole_pieces
 from gateway.providers.refusal import refusal
 from gateway.providers.sse import EventParser, EventTooLong, event_data
 
 # The version that still takes temperature and top_p; 2026-10-21 refuses them whatever the model.
 VERSION = "2023-06-01"
-# Translating 64 kB takes 1-2 ms when it is many messages (an image much less); beyond it the loop is not held up.
-INLINE_BYTES_MAX = 64 * 1024
 # Anthropic answers 400 also where this account or this model is the trouble, and another target would do better.
 _NOT_THE_CALLERS = re.compile(
     r"credit balance|(not|n't) support|deprecated for this model|for this model|maximum allowed number of output tokens",
@@ -48,7 +47,9 @@ class AnthropicProvider:
 
     async def open(self, call: Call) -> Exchange:
         is_stream = call.request.is_stream
-        response = await self._http.post(self._url, self._headers, await self._body(call), connect_s=call.connect_s)
+        translate = functools.partial(anthropic_body, model_id=call.model.id, is_stream=is_stream)
+        body = await offloaded(translate, call.request.body)
+        response = await self._http.post(self._url, self._headers, body, connect_s=call.connect_s)
         try:
             if response.status != 200:
                 error = await response.read_whole(ERROR_BYTES_MAX)
@@ -58,17 +59,11 @@ class AnthropicProvider:
             response.close()
             raise
         if is_stream and is_events:
-            return AnthropicStream(self._name, response)
-        return AnthropicWhole(self._name, response, as_stream=is_stream)
+            return AnthropicStream(self._name, response, self._api_key)
+        return AnthropicWhole(self._name, response, as_stream=is_stream, secret=self._api_key)
 
     async def aclose(self) -> None:
         """The client belongs to whoever made it."""
-
-    async def _body(self, call: Call) -> bytes:
-        body, model_id, is_stream = call.request.body, call.model.id, call.request.is_stream
-        if len(body) <= INLINE_BYTES_MAX:
-            return anthropic_body(body, model_id, is_stream=is_stream)
-        return await asyncio.to_thread(anthropic_body, body, model_id, is_stream=is_stream)
 
     def _refusal(self, response: HttpResponse, body: bytes) -> UpstreamError:
         error = refusal(self._name, response.status, response.headers, body, self._api_key)
@@ -80,41 +75,57 @@ class AnthropicProvider:
 class AnthropicStream:
     """A streamed answer, translated event by event. It is whole with message_stop and not before."""
 
-    def __init__(self, name: str, response: HttpResponse) -> None:
+    def __init__(self, name: str, response: HttpResponse, secret: str | None = None) -> None:
         self._name, self._response = name, response
         self._parser = EventParser()
-        self._translation = StreamTranslation(name)
+        self._translation = StreamTranslation(name, secret)
+        self._is_over = False  # message_stop was seen
+        self._broken: UpstreamError | None = None  # raised once what came before it has been read
 
     async def read(self) -> list[Piece]:
         while True:
+            if self._broken is not None:
+                raise self._broken
             chunk = await self._response.read_chunk()
             if not chunk:
                 raise UpstreamError(f"{self._name}: the stream ended in mid-answer", fault="cut", is_retryable=True)
-            try:
-                events = self._parser.feed(chunk)
-            except EventTooLong as exc:
-                raise UpstreamError(f"{self._name}: a stream event is too long", fault="malformed") from exc
-            pieces = [piece for event in events for piece in self._pieces(event)]
+            pieces = self._pieces(chunk)
             if pieces:
                 return pieces
 
     async def aclose(self) -> None:
-        self._response.close()
+        if self._is_over:
+            await self._response.finish()
+        else:
+            self._response.close()
 
-    def _pieces(self, event: bytes) -> list[Piece]:
-        data = event_data(event)
-        return self._translation.feed(data) if data is not None else []
+    def _pieces(self, chunk: bytes) -> list[Piece]:
+        """What the events that this chunk completes mean; a bad one ends them and is kept for the next read."""
+        pieces: list[Piece] = []
+        try:
+            for event in self._parser.feed(chunk):
+                data = event_data(event)
+                if data is not None:
+                    pieces += self._translation.feed(data)
+                if pieces and pieces[-1].is_end:
+                    self._is_over = True
+                    break
+        except EventTooLong:
+            self._broken = UpstreamError(f"{self._name}: a stream event is too long", fault="malformed")
+        except UpstreamError as exc:
+            self._broken = exc
+        return pieces
 
 
 class AnthropicWhole:
     """An answer in one body. as_stream: the caller asked for a stream and the server did not give one."""
 
-    def __init__(self, name: str, response: HttpResponse, *, as_stream: bool) -> None:
-        self._name, self._response, self._as_stream = name, response, as_stream
+    def __init__(self, name: str, response: HttpResponse, *, as_stream: bool, secret: str | None = None) -> None:
+        self._name, self._response, self._as_stream, self._secret = name, response, as_stream, secret
 
     async def read(self) -> list[Piece]:
-        body = chat_body(self._name, await self._response.read_whole())
-        return whole_pieces(self._name, body, as_stream=self._as_stream)
+        body = chat_body(self._name, await self._response.read_whole(), self._secret)
+        return whole_pieces(self._name, body, as_stream=self._as_stream, secret=self._secret)
 
     async def aclose(self) -> None:
         self._response.close()

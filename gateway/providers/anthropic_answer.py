@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.chat import sse, wire_usage
+from gateway.chat import sse, token_count, wire_usage
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
 from gateway.providers.refusal import reported
@@ -52,14 +52,14 @@ class _Usage(msgspec.Struct):
         return msgspec.structs.replace(self, **said)
 
     def usage(self, *, estimated: bool = False) -> Usage:
-        cached_input, cache_write = self.cache_read_input_tokens or 0, self.cache_creation_input_tokens or 0
+        cached_input, cache_write = token_count(self.cache_read_input_tokens), token_count(self.cache_creation_input_tokens)
         details = self.output_tokens_details or _Details()
         return Usage(
-            input=(self.input_tokens or 0) + cached_input + cache_write,
-            output=self.output_tokens or 0,
+            input=token_count(token_count(self.input_tokens) + cached_input + cache_write),
+            output=token_count(self.output_tokens),
             cached_input=cached_input,
             cache_write=cache_write,
-            reasoning=details.thinking_tokens or 0,
+            reasoning=token_count(details.thinking_tokens),
             estimated=estimated,
         )
 
@@ -114,21 +114,23 @@ _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
 
 
-def chat_body(name: str, body: bytes) -> bytes:
-    """A whole message as a chat completion. name: the provider's. Raises UpstreamError."""
+def chat_body(name: str, body: bytes, secret: str | None = None) -> bytes:
+    """A whole message as a chat completion. name: the provider's. secret: kept out of errors. Raises UpstreamError."""
     try:
         message = _decode_message(body)
     except msgspec.DecodeError as exc:
         raise UpstreamError(f"{name}: the answer is not an Anthropic message: {exc}", fault="malformed") from exc
     if bytes(message.error) != b"null":
-        raise reported(name, bytes(message.error))
+        raise reported(name, bytes(message.error), secret)
     if message.type != "message":
         raise UpstreamError(f"{name}: the answer is {message.type!r}, not an Anthropic message", fault="malformed")
+    if not message.stop_reason:
+        raise UpstreamError(f"{name}: the message has no stop_reason, so it is not whole", fault="cut", is_retryable=True)
     choice = {
         "index": 0,
         "message": _chat_message(message),
         "logprobs": None,
-        "finish_reason": FINISH_REASONS.get(message.stop_reason or "", "stop"),
+        "finish_reason": FINISH_REASONS.get(message.stop_reason, "stop"),
     }
     return msgspec.json.encode(
         {
@@ -175,10 +177,10 @@ def _thinking_block(block: _Block) -> Json | None:
 
 
 class StreamTranslation:
-    """One stream: feed it each event's data, in order."""
+    """One stream: feed it each event's data, in order. secret: kept out of errors."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, secret: str | None = None) -> None:
+        self._name, self._secret = name, secret
         self._head: Json = {}
         self._usage = _Usage()
         self._blocks: dict[int, _Block] = {}  # those under way
@@ -193,7 +195,7 @@ class StreamTranslation:
         except msgspec.DecodeError as exc:
             raise self._malformed(f"a stream event is not Anthropic's: {exc}") from exc
         if event.type == "error" or bytes(event.error) != b"null":
-            raise reported(self._name, bytes(event.error))
+            raise reported(self._name, bytes(event.error), self._secret)
         match event.type:
             case "message_start":
                 return self._started(event.message)
@@ -274,14 +276,15 @@ class StreamTranslation:
         if event.usage is not None:
             self._usage = self._usage.updated(event.usage)
         delta = event.delta or _Delta()
-        if delta.stop_reason is None or self._is_finished:
+        if not delta.stop_reason or self._is_finished:
             return []
         self._is_finished = True
         finish_reason = FINISH_REASONS.get(delta.stop_reason, "stop")
         details = delta.stop_details or _StopDetails()
         refusal = details.explanation if finish_reason == "content_filter" else None
         data = self._event({"refusal": refusal} if refusal else {}, finish_reason)
-        return [Piece(data, has_content=bool(refusal), chars=len(refusal or ""), usage=self._usage.usage())]
+        usage = self._usage.usage()
+        return [Piece(data, has_content=bool(refusal), chars=len(refusal or ""), usage=usage, finish=finish_reason)]
 
     def _ended(self) -> list[Piece]:
         if not self._is_finished:

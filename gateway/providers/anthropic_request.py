@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from gateway.chat import decode_body
 from gateway.errors import UpstreamError
 from gateway.providers.anthropic_messages import ChatMessage, Json, anthropic_messages, anthropic_system, unsupported
 
@@ -93,8 +94,11 @@ _NEUTRAL: dict[str, tuple[object, ...]] = {
 
 
 def anthropic_body(body: bytes, model_id: str, *, is_stream: bool) -> bytes:
-    """The body for POST /v1/messages. Raises UpstreamError: `unsupported`, naming the field."""
-    fields: Json = msgspec.json.decode(body)
+    """The body for POST /v1/messages.
+
+    Raises UpstreamError: `unsupported`, naming the field; ClientError if the body is not JSON after all.
+    """
+    fields: Json = decode_body(body)
     for name, value in fields.items():
         if value is None or name in _CARRIED or name in HINTS:
             continue
@@ -109,7 +113,7 @@ def anthropic_body(body: bytes, model_id: str, *, is_stream: bool) -> bytes:
         ) from exc
     translated: Json = {
         "model": model_id,
-        "max_tokens": request.max_completion_tokens or request.max_tokens or MAX_TOKENS_DEFAULT,
+        "max_tokens": _max_tokens(request),
         "messages": anthropic_messages(request.messages),
         "stream": is_stream,
     }
@@ -119,6 +123,17 @@ def anthropic_body(body: bytes, model_id: str, *, is_stream: bool) -> bytes:
         translated["metadata"] = {"user_id": user}
     translated |= {name: value for name in _NATIVE if (value := getattr(request, name)) is not None}
     return msgspec.json.encode(translated)
+
+
+def _max_tokens(request: _Request) -> int:
+    """What the caller set, the newer field first. 0 is not "unset": it must not become thousands of paid tokens."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        tokens: int | None = getattr(request, name)
+        if tokens is not None:
+            if tokens < 1:
+                raise unsupported(name, f"is {tokens}; Anthropic's is at least 1")
+            return tokens
+    return MAX_TOKENS_DEFAULT
 
 
 def _tools(request: _Request) -> Json:

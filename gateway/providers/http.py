@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import aiohttp
 
 from gateway.errors import Fault, UpstreamError
+from gateway.loopback import is_loopback
 
 WHOLE_BYTES_MAX = 64 * 1024 * 1024
 ERROR_BYTES_MAX = 64 * 1024
@@ -20,10 +21,14 @@ FINISH_S = 0.05
 
 
 class HttpClient:
-    """One connection pool for all providers. Opened on first use, inside the running loop."""
+    """One connection pool for all providers. Opened on first use, inside the running loop.
 
-    def __init__(self, user_agent: str) -> None:
+    proxies: by scheme; the environment's if not given.
+    """
+
+    def __init__(self, user_agent: str, proxies: Mapping[str, str] | None = None) -> None:
         self._user_agent = user_agent
+        self._proxies = urllib.request.getproxies() if proxies is None else proxies
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, connect_s: float) -> HttpResponse:
@@ -36,7 +41,7 @@ class HttpClient:
         timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
         try:
             response = await self._opened().post(
-                url, data=body, headers=headers, timeout=timeout, allow_redirects=False, proxy=proxy_for(url)
+                url, data=body, headers=headers, timeout=timeout, allow_redirects=False, proxy=proxy_for(url, self._proxies)
             )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             raise _mapped(exc, url) from exc
@@ -99,7 +104,8 @@ class HttpResponse:
                     pass
         except (TimeoutError, UpstreamError):
             pass  # the answer is complete; it is only the connection that is not used again
-        self.close()
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Drop the connection unless the body was read to its end (then it is back in the pool already)."""
@@ -120,7 +126,7 @@ def _mapped(exc: Exception, url: str, *, is_under_way: bool = False) -> Upstream
     elif isinstance(exc, aiohttp.ServerDisconnectedError):
         reason = f"{where} closed the connection without an answer"
     elif isinstance(exc, aiohttp.InvalidURL):
-        reason = f"{url!r} is not an address"
+        reason = f"{_host(url)!r} is not an address"
     elif is_under_way:
         reason = f"the connection to {where} broke in mid-answer: {exc}"
     else:
@@ -132,14 +138,13 @@ def _host(url: str) -> str:
     return urllib.parse.urlsplit(url).netloc.rpartition("@")[2] or url
 
 
-_PROXIES = urllib.request.getproxies()
+def proxy_for(url: str, proxies: Mapping[str, str]) -> str | None:
+    """The proxy for this address, if any. proxies: by scheme, as the environment names them (HTTPS_PROXY, …).
 
-
-def proxy_for(url: str) -> str | None:
-    """The proxy that the environment (HTTPS_PROXY, NO_PROXY, …) names for this address."""
-    if not _PROXIES:
-        return None
+    Never one for this machine's own addresses, whatever NO_PROXY says: what goes to a local model stays here.
+    """
     parts = urllib.parse.urlsplit(url)
-    if parts.hostname is None or urllib.request.proxy_bypass(parts.hostname):
+    host = parts.hostname or ""
+    if not proxies or is_loopback(host) or urllib.request.proxy_bypass(host):
         return None
-    return _PROXIES.get(parts.scheme)
+    return proxies.get(parts.scheme)

@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from gateway.chat import read_chunk, sse
+from gateway.chat import decode_body, read_chunk, read_usage, sse
 from gateway.errors import UpstreamError
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.providers.litellm_errors import upstream_error
+from gateway.providers.offload import offloaded
 from gateway.providers.pieces import piece_of, whole_pieces
 
 MISSING = "the litellm package is not installed; pip install 'turnout[litellm]'"
@@ -72,14 +73,14 @@ class LiteLLMProvider:
 
     async def open(self, call: Call) -> Exchange:
         litellm = await self._loaded()
-        fields = self._fields(litellm, call)
+        fields = self._fields(litellm, call, await offloaded(decode_body, call.request.body))
         try:
             answer = await litellm.acompletion(**fields)
         except Exception as exc:  # whatever SDK litellm called; all of it is one failed attempt
             raise upstream_error(self._name, exc, self._api_key, is_under_way=False) from exc
         if hasattr(answer, "__aiter__"):
             return LiteLLMStream(self._name, answer, self._api_key)
-        return LiteLLMWhole(self._name, answer, as_stream=call.request.is_stream)
+        return LiteLLMWhole(self._name, answer, as_stream=call.request.is_stream, secret=self._api_key)
 
     async def aclose(self) -> None:
         """Close litellm's connections, if nobody else uses them."""
@@ -100,9 +101,9 @@ class LiteLLMProvider:
             self.unavailable = self.unavailable or f"litellm cannot be imported: {exc}"
             raise UpstreamError(f"{self._name}: {self.unavailable}", fault="unavailable") from exc
 
-    def _fields(self, litellm: Any, call: Call) -> Json:
-        """The arguments of acompletion(). Raises UpstreamError, naming what is not carried."""
-        given: Json = {k: v for k, v in msgspec.json.decode(call.request.body).items() if v is not None}
+    def _fields(self, litellm: Any, call: Call, body: Json) -> Json:
+        """The arguments of acompletion(). body: the call's, decoded. Raises UpstreamError, naming what is not carried."""
+        given: Json = {k: v for k, v in body.items() if v is not None}
         is_stream = call.request.is_stream
         for field in given:
             if field not in CARRIED and field not in HINTS and field not in LEFT_OUT:
@@ -145,6 +146,9 @@ def _load() -> Any:
     litellm: Any = importlib.import_module("litellm")
     litellm.suppress_debug_info = True  # else each error prints an advertisement
     litellm.drop_params = False  # what a provider cannot carry is an error, never dropped
+    # For some providers litellm fetches a caller's image URLs itself. With this it refuses addresses of our own network
+    # (cloud metadata, localhost), at redirects too. It is the default, but what a default guards is not left to it.
+    litellm.user_url_validation, litellm.user_url_allowed_hosts = True, []
     litellm.num_retries = None
     litellm.cache = None
     litellm.callbacks, litellm.success_callback, litellm.failure_callback = [], [], []
@@ -220,8 +224,8 @@ class LiteLLMStream:
         if self._usage is None:
             return [Piece(is_end=True)]
         data = sse({**self._head, "usage": self._usage})
-        usage = read_chunk(data[6:]).usage
-        return [Piece(data, usage=usage.usage() if usage else None, is_usage_only=True), Piece(is_end=True)]
+        usage = read_usage(read_chunk(data[6:]).usage)
+        return [Piece(data, usage=usage, is_usage_only=True), Piece(is_end=True)]
 
     def _cut(self) -> UpstreamError:
         return UpstreamError(f"{self._name}: the stream ended in mid-answer", fault="cut", is_retryable=True)
@@ -230,15 +234,15 @@ class LiteLLMStream:
 class LiteLLMWhole:
     """A whole answer, which litellm has read already. as_stream: the caller asked for a stream and got none."""
 
-    def __init__(self, name: str, answer: Any, *, as_stream: bool) -> None:
-        self._name, self._answer, self._as_stream = name, answer, as_stream
+    def __init__(self, name: str, answer: Any, *, as_stream: bool, secret: str | None) -> None:
+        self._name, self._answer, self._as_stream, self._secret = name, answer, as_stream, secret
 
     async def read(self) -> list[Piece]:
         fields: Json = self._answer.model_dump(exclude_none=True)
         usage = _wire_usage(fields.pop("usage", None))
         fields["choices"] = [_whole_choice(choice) for choice in fields.get("choices") or ()]
         body = msgspec.json.encode(fields if usage is None else {**fields, "usage": usage})
-        return whole_pieces(self._name, body, as_stream=self._as_stream)
+        return whole_pieces(self._name, body, as_stream=self._as_stream, secret=self._secret)
 
     async def aclose(self) -> None:
         """The connection was given back when the answer had been read."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from gateway.errors import UpstreamError
-from gateway.providers.refusal import CONTEXT_LENGTH, RETRYABLE, error_fields, refusal
+from gateway.errors import CONTEXT_LENGTH, UpstreamError
+from gateway.providers.refusal import RETRYABLE, error_fields, refusal
 
 _PREFIX = re.compile(r"^(litellm\.\w+: |\w*(Error|Exception)(: | - ))+")
 _SUFFIX = re.compile(r"(\. Handle with `litellm\.\w+`\.?|\s*Traceback \(most recent call last\).*)$", re.DOTALL)

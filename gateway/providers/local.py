@@ -77,7 +77,10 @@ def find_weights(model_id: str) -> Path:
     Raises LocalModelError for an unknown id, or if the package is not installed.
     """
     if model_id.endswith(".gguf"):
-        return Path(model_id).expanduser()
+        try:
+            return Path(model_id).expanduser()
+        except RuntimeError as exc:  # ~somebody who is not there
+            raise LocalModelError(f"local model '{model_id}': {exc}; give the whole path") from exc
     if model_id not in _PACKAGED:
         known = ", ".join(sorted(_PACKAGED))
         raise LocalModelError(f"local model '{model_id}' is not known: {known}, or the path of a .gguf file")

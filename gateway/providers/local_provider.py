@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from gateway.errors import UpstreamError
+from gateway.errors import CONTEXT_LENGTH, UpstreamError
 from gateway.providers.base import Call, Exchange
 from gateway.providers.http import HttpClient
 from gateway.providers.local import LocalServer
 from gateway.providers.openai import OpenAIProvider
 
+TOO_LONG = 4  # times the context
 START_S = 60.0  # the executor's own deadlines are tighter; this one only ends a wait that has none
 
 
@@ -26,7 +27,7 @@ class LocalProvider:
         await self._server.start()
 
     async def open(self, call: Call) -> Exchange:
-        self._refuse_what_it_ignores(call)
+        self._refuse_what_it_cannot(call)
         if self._server.state != "ready" and not await self._server.wait_ready(START_S):
             reason = self._server.detail or "it did not become ready"
             raise UpstreamError(f"{self._name}: the local model is not up: {reason}", fault="unavailable")
@@ -35,10 +36,15 @@ class LocalProvider:
     async def aclose(self) -> None:
         await self._server.aclose()
 
-    def _refuse_what_it_ignores(self, call: Call) -> None:
-        """llama.cpp's server fails on images, and answers in prose where a tool call is demanded."""
+    def _refuse_what_it_cannot(self, call: Call) -> None:
+        """llama.cpp's server fails on images, answers in prose where a tool call is demanded, and reads whatever comes."""
         request = call.request
         asked = "images" if request.has_images else "a tool call" if request.demands_tool_call else None
+        context = call.model.context_tokens
+        if context is not None and request.tokens_in > TOO_LONG * context:
+            # The estimate may be wrong, but not by so much; llama.cpp would take minutes to find out.
+            message = f"{self._name}: about {request.tokens_in} tokens do not fit the context of {context}"
+            raise UpstreamError(message, fault="status", status=400, code=CONTEXT_LENGTH)
         if asked is not None:
             raise UpstreamError(f"{self._name}: the local model '{call.model.id}' cannot do {asked}", fault="unsupported")
 

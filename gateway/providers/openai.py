@@ -41,7 +41,8 @@ class OpenAIProvider:
             if response.status != 200:
                 error = await response.read_whole(ERROR_BYTES_MAX)
                 raise refusal(self._name, response.status, response.headers, error, self._api_key)
-            is_events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+            # Some servers stream events as text/plain; a JSON body is an answer, or an error, in one piece.
+            is_events = "json" not in response.headers.get("content-type", "json").lower()
         except BaseException:
             response.close()
             raise
@@ -59,7 +60,8 @@ class OpenAIStream:
     def __init__(self, name: str, response: HttpResponse, secret: str | None = None) -> None:
         self._name, self._response, self._secret = name, response, secret
         self._parser = EventParser()
-        self._unfinished: set[int] = set()  # choices without a finish_reason so far
+        self._seen: set[int] = set()  # choices
+        self._finished: set[int] = set()  # those with a finish_reason; what comes after it (usage, mostly) opens none anew
         self._is_finished = False  # every choice seen has one
         self._is_over = False  # the terminator, or the end of the body after a finish_reason, was seen
         self._broken: UpstreamError | None = None  # raised once what came before it has been read
@@ -117,12 +119,11 @@ class OpenAIStream:
         if chunk.error is not None and bytes(chunk.error) != b"null":
             raise reported(self._name, bytes(chunk.error), self._secret)
         for choice in chunk.choices or ():
-            if choice.finish_reason is None:
-                self._unfinished.add(choice.index)
-            else:
-                self._unfinished.discard(choice.index)
+            self._seen.add(choice.index)
+            if choice.finish_reason is not None:
+                self._finished.add(choice.index)
+        self._is_finished = bool(self._finished) and self._seen == self._finished
         piece = piece_of(event, chunk)
-        self._is_finished = (self._is_finished or piece.finish is not None) and not self._unfinished
         return piece
 
     def _parsed(self, data: bytes) -> Chunk:

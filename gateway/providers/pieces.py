@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+
 import msgspec
 
-from gateway.chat import Chunk, read_chunk
+from gateway.chat import Chunk, read_chunk, read_usage, worst_finish
 from gateway.chat_forms import to_events
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
@@ -15,7 +17,7 @@ def piece_of(event: bytes, chunk: Chunk) -> Piece:
     """What a well-formed event means."""
     has_content, chars, finish = False, 0, None
     for choice in chunk.choices or ():
-        finish = choice.finish_reason or finish
+        finish = worst_finish(finish, choice.finish_reason)
         if choice.delta is not None and choice.delta.has_content():
             has_content = True
             chars += choice.delta.chars()
@@ -23,8 +25,8 @@ def piece_of(event: bytes, chunk: Chunk) -> Piece:
         data=event,
         has_content=has_content,
         chars=chars,
-        usage=chunk.usage.usage() if chunk.usage else None,
-        is_usage_only=chunk.usage is not None and not chunk.choices,
+        usage=read_usage(chunk.usage),
+        is_usage_only=bytes(chunk.usage) != b"null" and not chunk.choices,
         finish=finish,
     )
 
@@ -39,9 +41,9 @@ def whole_pieces(name: str, body: bytes, *, as_stream: bool, secret: str | None 
         raise reported(name, bytes(chunk.error), secret)
     if not chunk.choices or any(choice.message is None for choice in chunk.choices):
         raise UpstreamError(f"{name}: the answer holds no message", fault="empty", is_retryable=True)
-    usage = chunk.usage.usage() if chunk.usage else None
+    usage = read_usage(chunk.usage)
     chars = sum(choice.message.chars() for choice in chunk.choices if choice.message)
-    finish = chunk.choices[0].finish_reason
+    finish = functools.reduce(worst_finish, (choice.finish_reason for choice in chunk.choices), None)
     if not as_stream:
         return [Piece(data=body, has_content=True, chars=chars, usage=usage, finish=finish, is_end=True)]
     events = to_events(body)

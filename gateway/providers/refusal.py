@@ -11,13 +11,10 @@ from typing import Any
 
 import msgspec
 
-from gateway.errors import UpstreamError
+from gateway.errors import CONTEXT_LENGTH, REQUESTS_OWN, UpstreamError
 
 RETRYABLE = frozenset({408, 409, 425, 429})
-# OpenAI's words for a parameter that this model does not take; another may.
-MODELS_OWN = frozenset({"unsupported_value", "unsupported_parameter"})
 CALLERS = frozenset({400, 413, 415, 422})
-CONTEXT_LENGTH = "context_length_exceeded"
 _CONTEXT = re.compile(
     r"context.{0,20}(length|size|window)|maximum context|prompt is too long|too many (input )?tokens|exceed.{0,20}context",
     re.IGNORECASE,
@@ -42,7 +39,7 @@ def refusal(name: str, status: int, headers: Mapping[str, str], body: bytes, sec
         status=status,
         retry_after_s=retry_after_s(headers),
         is_retryable=(status in RETRYABLE or status >= 500) and code != "insufficient_quota",
-        is_callers_fault=status in CALLERS and not is_too_long and code not in MODELS_OWN,
+        is_callers_fault=status in CALLERS and not is_too_long and code not in REQUESTS_OWN,
         code=CONTEXT_LENGTH if is_too_long else code,
         param=param,
     )

@@ -61,6 +61,23 @@ SAME = [
     ("Как сварить рис?", "как сварить рис"),
     ("What does `git rebase` do?", 'What does "git rebase" do?'),
     ("How do I use os.path.join?", "How do I use os.path.join"),
+    # what the rules below must leave alone: case, units, hyphens, dashes
+    ("how do i reset my Password", "how do i reset my password"),
+    ("what is covid-19", "What is COVID-19?"),
+    ("10km in miles", "10 km in miles"),
+    ("What is 40C in F", "what is 40 C in F?"),
+    ("what is 3d printing", "What is 3D printing?"),
+    ("who won in 2022!", "Who won in 2022?"),
+    ("Quick question - who won in 2022?", "who won in 2022"),
+    ("what is .5 + 1", "what is 0.5 + 1"),
+    ("¿Quién mató a Pedro?", "¿quién mató a pedro?"),
+    ("Rs500 in USD", "₹500 in USD"),
+    ("How do I get a loan?", "How can I get a loan"),
+    ("WHAT IS A TORT", "What is a tort?"),
+    ("What is the best way to learn go", "how do I learn go"),
+    ("Is it good to have tea or coffee", "is it good to have coffee or tea"),
+    ("How do I learn Python systematically?", "how do i learn python systematically"),
+    ("take care of it", "take care of it!"),
 ]
 
 DIFFERENT = [
@@ -141,6 +158,41 @@ DIFFERENT = [
     ("今天天气怎么样", "明天天气怎么样", "word of another script"),
     ("नमक कितना डालें", "नमक कितनी डालें", "word of another script"),
     ("What is 10²?", "What is 10?", "word of another script"),
+    # signs, number forms, operators; who does what to whom; case; another language
+    ("temperature -5 C to F", "temperature 5 C to F", "number"),
+    ("what is -5 + 3", "what is 5 + 3", "number"),
+    ("what is 1e3", "what is 1e-3", "number"),
+    ("What does .5 mean", "What does 5 mean", "number"),
+    ("convert -40 C to F", "convert 40 C to F", "number"),
+    ("what is 5 * -3", "what is 5 * 3", "number"),
+    ("what is 2 to the -3", "what is 2 to the 3", "number"),
+    ("integral from -1 to 1 of x", "integral from 1 to 1 of x", "number"),
+    ("what is log2 of 8", "what is log 2 of 8", "number"),
+    ("what is 2+3*4", "what is (2+3)*4", "sign"),
+    ("How do I get a refund?", "How do I give a refund?", "words"),
+    ("How do I get a loan?", "How do I give a loan?", "words"),
+    ("Do you love me?", "Do I love you?", "person"),
+    ("Do I have to file taxes?", "Do I get to file taxes?", "words"),
+    ("Tell me about apple", "Tell me about Apple", "case"),
+    ("Tell me about python", "Tell me about Python", "case"),
+    ("Tell me about china", "Tell me about China", "case"),
+    ("python", "Python", "case"),
+    ("china", "China", "case"),
+    ("Should I buy or rent", "Should I buy and rent", "words"),
+    ("what are the best phones", "what are phones", "words"),
+    ("¿Quién mató a Pedro?", "¿A quién mató Pedro?", "order"),
+    ("Do I have to file taxes?", "Do I file taxes?", "words"),
+    ("take care", "take care of it", "words"),
+    ("Who loves you?", "Who do you love?", "person"),
+    ("what is 5!", "what is 5", "sign"),
+    ("what is 5 and -3", "what is -5 and 3", "number"),
+    ("what is 5 - 3", "what is 5 3", "sign"),
+    ("what is 10 - 4 + 2", "what is 4 - 10 + 2", "order"),
+    ("what is 2^-3", "what is 2^3", "sign"),
+    ("what is 5 × 3", "what is 5 ÷ 3", "word of another script"),
+    ("Qui aime Marie?", "Marie aime qui?", "order"),
+    ("what is H2O", "what is H 2 O", "number"),
+    ("what is x-3 if x is 5", "what is x+3 if x is 5", "sign"),
 ]
 
 
@@ -154,6 +206,11 @@ def test_differs_for_a_reason(asked: str, kept: str, kind: str) -> None:
     reason = differs(asked, kept)
     assert reason is not None
     assert reason.partition(":")[0] == kind
+
+
+def test_courtesy_counts_where_there_is_nothing_else() -> None:
+    assert differs("bye", "hi bye") is not None
+    assert differs("bye", "Bye!") is None
 
 
 def test_other_context_in_the_text_is_seen() -> None:

@@ -23,7 +23,7 @@ def test_a_vector_has_length_one_and_256_dimensions(embedder):
 
 def test_the_empty_text_is_the_zero_vector_and_whole(embedder):
     assert not embedder.encode("").any()
-    assert embedder.is_whole("")
+    assert embedder.window("") == ([], True)
     assert embedder.token_ids("") == []
 
 
@@ -50,7 +50,7 @@ def test_the_token_count_is_not_cut_at_the_window(embedder):
     text = "one two three four " * 150
     ids, is_whole = embedder.window(text)
     assert len(embedder.token_ids(text)) > embedder.tokens_max == len(ids) == 512
-    assert not is_whole and not embedder.is_whole(text)
+    assert not is_whole
 
 
 def test_text_beyond_the_window_does_not_change_the_vector_but_is_told(embedder):
@@ -63,8 +63,8 @@ def test_text_beyond_the_window_does_not_change_the_vector_but_is_told(embedder)
 
 def test_a_text_over_the_character_bound_is_never_whole(embedder):
     assert len(embedder.token_ids(" " * CHARS_MAX)) <= embedder.tokens_max
-    assert embedder.is_whole(" " * CHARS_MAX)
-    assert not embedder.is_whole(" " * (CHARS_MAX + 1))
+    assert embedder.encode_whole(" " * CHARS_MAX)[1]
+    assert not embedder.encode_whole(" " * (CHARS_MAX + 1))[1]
 
 
 def test_the_name_tells_the_weights_and_their_fingerprint(embedder):

@@ -141,6 +141,14 @@ def test_folder_that_cannot_be_made_is_named_with_the_remedy(tmp_path: Path) -> 
         SqliteLedger(tmp_path / "file" / "ledger.db")
 
 
+def test_empty_ledger_that_is_only_read_is_named_with_the_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    path.touch()
+    with pytest.raises(ConfigError, match=r"ledger\.db' is empty.*start the gateway, or set TURNOUT_DATA_DIR"):
+        connect(path, read_only=True)
+    assert path.stat().st_size == 0
+
+
 def test_ledger_that_is_only_read_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot open the ledger"):
         connect(tmp_path / "none" / "ledger.db", read_only=True)

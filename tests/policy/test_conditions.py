@@ -126,7 +126,7 @@ def test_bad_condition_says_where_it_stands(when: dict[str, object], path: tuple
 
 @pytest.mark.parametrize("name", [*LEAVES, "tag.x"])
 def test_missing_fact_does_not_match(name: str) -> None:
-    wanted = {"class": "small", "words": "*", "number": ">=0", "truth": False}[LEAVES.get(name, ("words", ""))[0]]
+    wanted = {"class": "small", "words": "*", "number": ">=0", "share": ">=0", "truth": False}[LEAVES.get(name, ("words", ""))[0]]
     condition = compile_condition({name: wanted})
     assert not condition.matches({})
     assert "is not" in condition.why(Facts({}))
@@ -159,10 +159,12 @@ LEAF_VALUES = {
     "number": st.integers(0, 5) | st.sampled_from([">1", ">=2", "<3", "<=4", "==2"]),
     "truth": st.booleans(),
     "words": st.sampled_from(["a", "a*", "?", ["a", "b*"]]),
+    "share": st.sampled_from([0, 1, ">=0", ">0", "<1", "==1"]),
 }
 FACT_VALUES = {
     "class": LEAF_VALUES["class"],
     "number": st.integers(0, 5) | st.floats(0, 5),
+    "share": st.floats(0, 1),
     "truth": st.booleans(),
     "words": st.sampled_from(["a", "b", "ab", ""]),
 }
@@ -211,3 +213,9 @@ def test_any_condition_means_what_it_says_for_any_facts(when: dict[str, object],
     assert condition.matches(facts) is naive(when, facts)  # type: ignore[arg-type]
     assert condition.why(Facts(facts))  # type: ignore[arg-type]
     assert set(condition.facts()) <= set(KINDS)
+
+
+@pytest.mark.parametrize("value", [">=90", "<=-1", 1.5, ">1.01"])
+def test_confidence_is_a_probability(value: object) -> None:
+    with pytest.raises(BadCondition):
+        compile_condition({"confidence": value})

@@ -20,9 +20,9 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import TypeAdapter
 
-from gateway.chat import data_of, read_head
+from gateway.chat import TOKENS_MAX, data_of, read_head
 from gateway.chat_forms import assemble
-from gateway.errors import UpstreamError
+from gateway.errors import ClientError, UpstreamError
 from gateway.policy.catalog import Model
 from gateway.providers.anthropic import AnthropicProvider
 from gateway.providers.anthropic_answer import StreamTranslation
@@ -299,6 +299,7 @@ def test_tool_choice(fields: dict[str, Any], choice: dict[str, Any]) -> None:
         ({}, {"max_tokens": MAX_TOKENS_DEFAULT}),
         ({"max_tokens": 7}, {"max_tokens": 7}),
         ({"max_tokens": 7, "max_completion_tokens": 9}, {"max_tokens": 9}),
+        ({"max_tokens": 0, "max_completion_tokens": 9}, {"max_tokens": 9}),
         ({"stop": "END"}, {"stop_sequences": ["END"]}),
         ({"stop": ["a", "b"]}, {"stop_sequences": ["a", "b"]}),
         ({"temperature": 0}, {"temperature": 0}),
@@ -354,6 +355,9 @@ def test_values_that_ask_for_nothing_are_left_out() -> None:
         ({"web_search_options": {}}, "web_search_options"),
         ({"a_field_of_tomorrow": 1}, "a_field_of_tomorrow"),
         ({"functions": [{"name": "f"}]}, "functions"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"max_completion_tokens": 0}, "max_completion_tokens"),
+        ({"max_tokens": 7, "max_completion_tokens": -1}, "max_completion_tokens"),
         ({"temperature": 1.2}, "temperature"),
         ({"stop": ["\n"]}, "stop"),
         ({"reasoning_effort": "minimal"}, "reasoning_effort"),
@@ -389,6 +393,17 @@ def test_a_body_that_is_no_chat_request_is_the_callers_fault() -> None:
     error = refused(messages=[{"role": "assistant", "tool_calls": [{"id": 5}]}])
     assert (error.is_callers_fault, error.status) == (True, 400)
     assert "tool_calls" in error.message
+
+
+@pytest.mark.parametrize("padding", [0, 100_000])
+def test_a_number_that_cannot_be_read_is_the_callers_error(padding: int) -> None:
+    """In a field that the head passes over; in a small body and in one that is read in a thread."""
+    good = call_of(x=0, y="y" * padding).request
+    body = good.body.replace(b'"x": 0', b'"x": 1e999')
+    call = Call(ChatRequest(request_id="r1", body=body, head=read_head(body)), MODEL, connect_s=2.0)
+    with pytest.raises(ClientError) as caught:
+        run(ask([json_reply(WHOLE)], call))
+    assert (caught.value.status, caught.value.code) == (400, "invalid_json")
 
 
 # Values of all shapes, some of them right in some place.
@@ -485,6 +500,18 @@ def test_a_later_count_wins_and_what_it_leaves_out_stays() -> None:
     stream = [start(cache_read_input_tokens=7), *text_block(0, "x"), *finish(input_tokens=30, cache_read_input_tokens=None)]
     pieces, _ = run(ask([sse_reply(*stream)], call_of(stream=True)))
     assert pieces[-2].usage == Usage(input=37, output=15, cached_input=7)
+
+
+def test_counts_that_cannot_be_are_bounded() -> None:
+    usage = {"input_tokens": 10**18, "output_tokens": -5, "cache_read_input_tokens": -1, "cache_creation_input_tokens": 10**18}
+    details = {"thinking_tokens": 10**30}
+    stream = [start(**usage), *text_block(0, "x"), *finish(output_tokens=-5, output_tokens_details=details)]
+    bounded = Usage(input=TOKENS_MAX, output=0, cache_write=TOKENS_MAX, reasoning=TOKENS_MAX)
+    pieces, _ = run(ask([sse_reply(*stream)], call_of(stream=True)))
+    assert pieces[0].usage == Usage(input=TOKENS_MAX, output=0, cache_write=TOKENS_MAX, estimated=True)
+    assert pieces[-2].usage == bounded
+    whole, _ = run(ask([json_reply({**WHOLE, "usage": {**usage, "output_tokens_details": details}})], call_of()))
+    assert whole[0].usage == bounded
 
 
 WHOLE = {
@@ -669,9 +696,40 @@ def test_an_error_event_is_reported(before: list[bytes]) -> None:
     assert error.is_retryable
 
 
+def test_what_came_before_an_error_in_the_same_chunk_is_kept() -> None:
+    """The executor books the counted input of an answer that broke off, and sends its text on."""
+    wire = b"".join([start(), *text_block(0, "Hel"), event("error", error={"type": "overloaded_error", "message": "no"})])
+
+    async def scenario() -> tuple[list[Piece], UpstreamError]:
+        http = HttpClient("turnout-test")
+        try:
+            async with ScriptedServer([sse_reply(wire)]) as server:
+                exchange = await AnthropicProvider("claude", http, server.url).open(call_of(stream=True))
+                pieces = await exchange.read()
+                with pytest.raises(UpstreamError) as caught:
+                    await exchange.read()
+                await exchange.aclose()
+                return pieces, caught.value
+        finally:
+            await http.aclose()
+
+    pieces, error = run(scenario())
+    assert [c.choices[0].delta.content for c in chunks_of(pieces)] == ["", "Hel"]
+    assert pieces[0].usage == Usage(input=25, output=1, estimated=True)
+    assert (error.fault, error.code) == ("reported", "overloaded_error")
+
+
 def test_an_error_under_a_200_is_reported() -> None:
     error = failure(error_reply(200, "api_error", "Internal"), call_of())
     assert (error.fault, error.code) == ("reported", "api_error")
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_reported_error_does_not_show_the_key(is_stream: bool) -> None:
+    reply = error_reply(200, "api_error", f"no: {KEY}")
+    if is_stream:
+        reply = sse_reply(start(), event("error", error={"type": "api_error", "message": f"no: {KEY}"}))
+    assert failure(reply, call_of(stream=is_stream)).message == "claude: no: ***"
 
 
 @pytest.mark.parametrize("length", range(len(HELLO) - 1))
@@ -684,8 +742,16 @@ def test_a_connection_that_breaks_is_cut() -> None:
     assert failure(Reply([b'{"id": ', CUT], 200, {"content-type": "application/json"}), call_of()).fault == "cut"
 
 
-def test_an_end_without_a_stop_reason_is_cut() -> None:
-    assert failure(sse_reply(start(), *text_block(0, "x"), event("message_stop"))).fault == "cut"
+@pytest.mark.parametrize("said", [{"stop_reason": None}, {"stop_reason": ""}, {}])
+def test_an_end_without_a_stop_reason_is_cut(said: dict[str, Any]) -> None:
+    changed = event("message_delta", delta=said, usage={"output_tokens": 1})
+    whole = {**{k: v for k, v in WHOLE.items() if k != "stop_reason"}, **said}
+    for error in (
+        failure(sse_reply(start(), *text_block(0, "x"), event("message_stop"))),
+        failure(sse_reply(start(), *text_block(0, "x"), changed, event("message_stop"))),
+        failure(json_reply(whole), call_of()),
+    ):
+        assert (error.fault, error.is_retryable) == ("cut", True)
 
 
 @pytest.mark.parametrize(
@@ -761,6 +827,25 @@ def test_closing_cancels_upstream(is_stream: bool) -> None:
             await http.aclose()
 
     run(scenario())
+
+
+def test_the_connection_is_used_again_after_a_complete_stream() -> None:
+    async def scenario() -> int:
+        http = HttpClient("turnout-test")
+        try:
+            # The end of the HTTP body comes a little after message_stop.
+            async with ScriptedServer([sse_reply(*HELLO, 0.01)]) as server:
+                provider = AnthropicProvider("claude", http, server.url)
+                for _ in range(3):
+                    exchange = await provider.open(call_of(stream=True))
+                    while not (await exchange.read())[-1].is_end:
+                        pass
+                    await exchange.aclose()
+                return server.connections
+        finally:
+            await http.aclose()
+
+    assert run(scenario()) == 1
 
 
 def test_unavailable_is_what_the_constructor_was_told() -> None:

@@ -5,7 +5,8 @@ import importlib.util
 import json
 import subprocess
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from gateway.chat import read_head
+from gateway.chat import decode_body, read_head
 from gateway.chat_forms import assemble
-from gateway.errors import UpstreamError
+from gateway.errors import ClientError, UpstreamError
 from gateway.policy.catalog import Model
 from gateway.providers.base import Call, Piece
-from gateway.providers.litellm import MISSING, LiteLLMProvider
+from gateway.providers.litellm import MISSING, LiteLLMProvider, _load
 from gateway.providers.sse import EventParser, event_data
 from gateway.request import ChatRequest
 from gateway.usage import Usage
@@ -27,6 +28,7 @@ from tests.scripted_server import CUT, HANG, Reply, Request, ScriptedServer, Ste
 HAS_LITELLM = importlib.util.find_spec("litellm") is not None
 needs_litellm = pytest.mark.skipif(not HAS_LITELLM, reason="the litellm package is not installed")
 pytestmark = [
+    pytest.mark.timeout(60),  # whoever comes first imports litellm
     # litellm's modules and models emit these on import and on use; nothing of ours is filtered.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:litellm"),
     pytest.mark.filterwarnings("ignore:Item .* is using the `ReadOnly` qualifier:UserWarning"),
@@ -202,6 +204,62 @@ def test_what_the_vendor_cannot_carry_is_refused_and_hints_are_left_out() -> Non
     pieces, [request] = run(ask([json_reply(WHOLE)], call_of(store=True, service_tier="auto", seed=4), "mistral"))
     assert pieces[-1].is_end
     assert "store" not in request.json()
+
+
+class RecordingExecutor(ThreadPoolExecutor):
+    """Of asyncio.to_thread, remembers what was handed over."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=4)
+        self.handed_over: list[Any] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.handed_over += getattr(fn, "args", ())[:1]  # a partial of Context.run
+        return super().submit(fn, *args, **kwargs)
+
+
+@needs_litellm
+@pytest.mark.parametrize(("chars", "is_in_thread"), [(10, False), (100_000, True)])
+def test_a_large_body_is_decoded_in_a_thread(chars: int, is_in_thread: bool) -> None:
+    async def scenario() -> bool:
+        executor = RecordingExecutor()
+        asyncio.get_running_loop().set_default_executor(executor)
+        await ask([json_reply(WHOLE)], call_of(messages=[{"role": "user", "content": "x" * chars}]))
+        return decode_body in executor.handed_over
+
+    assert run(scenario()) is is_in_thread
+
+
+@needs_litellm
+@pytest.mark.parametrize("padding", [0, 100_000])
+def test_a_number_that_cannot_be_read_is_the_callers_error(padding: int) -> None:
+    """In a field that the head passes over; in a small body and in one that is read in a thread."""
+    good = call_of(x=0, y="y" * padding).request
+    body = good.body.replace(b'"x": 0', b'"x": 1e999')
+    call = Call(ChatRequest(request_id="r1", body=body, head=read_head(body)), MODEL, connect_s=2.0)
+    with pytest.raises(ClientError) as caught:
+        run(ask([json_reply(WHOLE)], call))
+    assert (caught.value.status, caught.value.code) == (400, "invalid_json")
+
+
+@needs_litellm
+@pytest.mark.parametrize(("setting", "value"), [("user_url_validation", False), ("user_url_allowed_hosts", ["127.0.0.1"])])
+def test_an_image_url_does_not_reach_our_own_network(monkeypatch: pytest.MonkeyPatch, setting: str, value: object) -> None:
+    """With some vendors litellm fetches the image itself, from where the gateway stands."""
+    litellm = importlib.import_module("litellm")
+    monkeypatch.setattr(litellm, setting, value)  # as another release might have it
+    _load.__wrapped__()
+
+    async def scenario() -> list[Request]:
+        async with ScriptedServer([json_reply(CLAUDE)]) as server:
+            provider = LiteLLMProvider("tail", "anthropic", api_key=KEY, base_url=server.url)
+            image = {"type": "image_url", "image_url": {"url": f"{server.url}/latest/meta-data/{setting}.png"}}
+            with pytest.raises(UpstreamError):
+                await provider.open(call_of(messages=[{"role": "user", "content": [image]}]))
+            await provider.aclose()
+            return server.requests
+
+    assert run(scenario()) == []
 
 
 # --- what comes back
@@ -387,6 +445,13 @@ def test_an_answer_that_is_none(vendor: str, reply: Reply, fault: str) -> None:
 @needs_litellm
 def test_an_error_under_a_200_is_no_answer() -> None:
     assert failure(json_reply({"error": {"message": "boom"}})).fault == "reported"
+
+
+@needs_litellm
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_an_error_beside_an_answer_does_not_show_the_key(vendor: str) -> None:
+    """groq's litellm takes it for an answer and hands the error on as a field of it."""
+    assert failure(json_reply({**WHOLE, "error": {"message": f"no: {KEY}"}}), vendor).message == "tail: no: ***"
 
 
 @needs_litellm

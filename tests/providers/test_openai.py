@@ -66,6 +66,7 @@ def test_stream_passes_unchanged_without_its_terminator() -> None:
     assert sum(p.chars for p in pieces) == len("Hi thére 😀")
 
 
+@pytest.mark.timeout(60)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.integers(0, 500), max_size=10))
 def test_stream_is_the_same_however_it_is_cut(cuts: list[int]) -> None:

@@ -1,0 +1,38 @@
+"""Who may come in while no virtual key exists: programs on this machine, but no web page.
+
+A page that its user visits can send requests to loopback: plain ones from its own origin, and, once its name is made
+to point here (DNS rebinding), any, and read the answers. Both show in the headers that a browser sets by itself.
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+
+from gateway.errors import ClientError
+from gateway.loopback import is_loopback
+
+
+def refused(headers: dict[bytes, bytes]) -> ClientError | None:
+    """Why this request is not let in, None if it is: its Host and, if any, its Origin must be this machine."""
+    host = headers.get(b"host", b"localhost").decode("latin-1")
+    origin = headers.get(b"origin")
+    if not is_loopback(_name(f"//{host}")):
+        return _error("Host", host)
+    if origin is not None and not is_loopback(_name(origin.decode("latin-1"))):
+        return _error("Origin", origin.decode("latin-1"))
+    return None
+
+
+def _name(url: str) -> str:
+    try:
+        return urllib.parse.urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _error(header: str, value: str) -> ClientError:
+    message = (
+        f"{header} {value[:200]!r} is not this machine. Without virtual keys only programs on this machine are served; "
+        "give --insecure if something in front of the gateway keeps others out"
+    )
+    return ClientError(message, status=403, code="not_local")
