@@ -65,7 +65,8 @@ async def measure(model_id: str, threads: int) -> str:
         if not await server.wait_ready(120):
             raise SystemExit(f"{model_id}: {server.detail}")
         ready_s = time.perf_counter() - start_s
-        async with httpx.AsyncClient(base_url=server.base_url, timeout=120) as client:
+        headers = {"authorization": f"Bearer {server.api_key}"}
+        async with httpx.AsyncClient(base_url=server.base_url, timeout=120, headers=headers) as client:
             one = [await ask(client, number) for number in range(QUESTIONS)]
             two = await asyncio.gather(ask(client, QUESTIONS), ask(client, QUESTIONS + 1))
         assert server.pid is not None

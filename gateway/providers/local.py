@@ -11,15 +11,16 @@ import contextlib
 import importlib.util
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gateway.providers.local_server import EXIT_CANNOT_RUN, EXIT_PORT_TAKEN, READY
+from gateway.providers.local_server import EXIT_CANNOT_RUN, EXIT_PORT_TAKEN, KEY_VARIABLE, READY
 
 State = Literal["stopped", "starting", "ready", "failed"]
 
@@ -132,6 +133,7 @@ class LocalServer:
         self.state: State = "stopped"
         self.detail = ""
         self.pid: int | None = None
+        self.api_key = secrets.token_hex(16)  # only this gateway may ask
         self._log = log or logging.getLogger("turnout.local")
         self._rules = supervision
         self._port = free_port()
@@ -194,7 +196,7 @@ class LocalServer:
 
     async def _run_child(self) -> tuple[int | None, str]:
         """One child, from start to end. Returns its exit status and last words, or None and why it was ended."""
-        child = await _Child.start(_command(self.model, self._port))
+        child = await _Child.start(_command(self.model, self._port), {**os.environ, KEY_VARIABLE: self.api_key})
         self.pid = child.pid
         is_asked_politely = True
         try:
@@ -267,10 +269,12 @@ class _Child:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def start(cls, command: Sequence[str]) -> _Child:
+    async def start(cls, command: Sequence[str], env: Mapping[str, str]) -> _Child:
         pipe = asyncio.subprocess.PIPE
         # A session of its own, so that Ctrl-C in a terminal reaches only the gateway, which then ends it in order.
-        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, env=env
+        )
         return cls(process)
 
     @property

@@ -54,5 +54,8 @@ class LocalProvider:
         if self._served is None or self._served[0] != url:
             # llama.cpp's server promises to keep the connection after a stream and closes it all the same, so that
             # the next request on it would fail.
-            self._served = (url, OpenAIProvider(self._name, self._http, url, headers={"connection": "close"}))
+            self._served = (
+                url,
+                OpenAIProvider(self._name, self._http, url, headers={"connection": "close"}, api_key=self._server.api_key),
+            )
         return self._served[1]

@@ -21,6 +21,7 @@ from pathlib import Path
 EXIT_FAILED = 1
 EXIT_PORT_TAKEN = 75  # EX_TEMPFAIL of sysexits.h: another port would do
 EXIT_CANNOT_RUN = 78  # EX_CONFIG: trying again will not help
+KEY_VARIABLE = "TURNOUT_LOCAL_KEY"  # what callers must then present as a bearer token
 READY = "ready"
 
 _HTTP_THREADS = 64  # a request holds one until its answer is complete: too few, and /health waits behind them
@@ -95,6 +96,9 @@ def serve(args: argparse.Namespace) -> object:
     # Any page in a browser on this machine may call a port of 127.0.0.1; by default it could read the answers.
     params.cors_origins = "http://turnout.invalid"
     params.ui = False
+    # From the environment, since other users of this machine can read a command line.
+    if key := os.environ.get(KEY_VARIABLE):
+        params.api_keys = [key]
     params.endpoint_slots = False  # it shows who is asking what
     try:
         return xllamacpp.Server(params)

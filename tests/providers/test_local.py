@@ -86,8 +86,20 @@ def is_gone(pid: int) -> bool:
 
 
 async def ask(server: LocalServer, **more: Any) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=server.base_url, timeout=30) as client:
+    headers = {"authorization": f"Bearer {server.api_key}"}
+    async with httpx.AsyncClient(base_url=server.base_url, timeout=30, headers=headers) as client:
         return await client.post("chat/completions", json={**QUESTION, **more})
+
+
+@needs_model
+def test_only_who_has_its_key_is_answered() -> None:
+    async def story() -> None:
+        async with serving(smollm2()) as server, httpx.AsyncClient(base_url=server.base_url, timeout=30) as client:
+            assert (await client.post("chat/completions", json=QUESTION)).status_code == 401
+            assert (await ask(server)).status_code == 200
+            assert server.api_key not in " ".join(psutil.Process(pid_of(server)).cmdline())
+
+    run(story)
 
 
 @needs_model
