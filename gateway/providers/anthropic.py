@@ -9,11 +9,12 @@ from gateway.errors import UpstreamError
 from gateway.providers.anthropic_answer import StreamTranslation, chat_body
 from gateway.providers.anthropic_request import anthropic_body
 from gateway.providers.base import Call, Exchange, Piece
+from gateway.providers.event_stream import EventStream
 from gateway.providers.http import ERROR_BYTES_MAX, HttpClient, HttpResponse
 from gateway.providers.offload import offloaded
 from gateway.providers.pieces import whole_pieces
 from gateway.providers.refusal import refusal
-from gateway.providers.sse import EventParser, EventTooLong, event_data
+from gateway.providers.sse import event_data
 
 # The version that still takes temperature and top_p; 2026-10-21 refuses them whatever the model.
 VERSION = "2023-06-01"
@@ -59,7 +60,7 @@ class AnthropicProvider:
             response.close()
             raise
         if is_stream and is_events:
-            return AnthropicStream(self._name, response, self._api_key)
+            return EventStream(self._name, response, AnthropicEvents(self._name, self._api_key))
         return AnthropicWhole(self._name, response, as_stream=is_stream, secret=self._api_key)
 
     async def aclose(self) -> None:
@@ -72,49 +73,21 @@ class AnthropicProvider:
         return error
 
 
-class AnthropicStream:
-    """A streamed answer, translated event by event. It is whole with message_stop and not before."""
+class AnthropicEvents:
+    """Reads a stream's events, translating each. The answer is whole with message_stop and not before."""
 
-    def __init__(self, name: str, response: HttpResponse, secret: str | None = None) -> None:
-        self._name, self._response = name, response
-        self._parser = EventParser()
+    is_whole = False
+
+    def __init__(self, name: str, secret: str | None = None) -> None:
+        self._name = name
         self._translation = StreamTranslation(name, secret)
-        self._is_over = False  # message_stop was seen
-        self._broken: UpstreamError | None = None  # raised once what came before it has been read
 
-    async def read(self) -> list[Piece]:
-        while True:
-            if self._broken is not None:
-                raise self._broken
-            chunk = await self._response.read_chunk()
-            if not chunk:
-                raise UpstreamError(f"{self._name}: the stream ended in mid-answer", fault="cut", is_retryable=True)
-            pieces = self._pieces(chunk)
-            if pieces:
-                return pieces
+    def read(self, event: bytes) -> list[Piece]:
+        data = event_data(event)
+        return [] if data is None else self._translation.feed(data)
 
-    async def aclose(self) -> None:
-        if self._is_over:
-            await self._response.finish()
-        else:
-            self._response.close()
-
-    def _pieces(self, chunk: bytes) -> list[Piece]:
-        """What the events that this chunk completes mean; a bad one ends them and is kept for the next read."""
-        pieces: list[Piece] = []
-        try:
-            for event in self._parser.feed(chunk):
-                data = event_data(event)
-                if data is not None:
-                    pieces += self._translation.feed(data)
-                if pieces and pieces[-1].is_end:
-                    self._is_over = True
-                    break
-        except EventTooLong:
-            self._broken = UpstreamError(f"{self._name}: a stream event is too long", fault="malformed")
-        except UpstreamError as exc:
-            self._broken = exc
-        return pieces
+    def end(self) -> Piece:
+        raise UpstreamError(f"{self._name}: the stream ended in mid-answer", fault="cut", is_retryable=True)
 
 
 class AnthropicWhole:

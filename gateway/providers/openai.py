@@ -7,10 +7,11 @@ import msgspec
 from gateway.chat import Chunk, patched_body, read_chunk
 from gateway.errors import UpstreamError
 from gateway.providers.base import Call, Exchange, Piece
+from gateway.providers.event_stream import EventStream
 from gateway.providers.http import ERROR_BYTES_MAX, HttpClient, HttpResponse
 from gateway.providers.pieces import piece_of, whole_pieces
 from gateway.providers.refusal import refusal, reported
-from gateway.providers.sse import EventParser, EventTooLong, event_data, event_name
+from gateway.providers.sse import event_data, event_name
 
 
 class OpenAIProvider:
@@ -47,72 +48,31 @@ class OpenAIProvider:
             response.close()
             raise
         if is_stream and is_events:
-            return OpenAIStream(self._name, response, self._api_key)
+            return EventStream(self._name, response, OpenAIEvents(self._name, self._api_key))
         return OpenAIWhole(self._name, response, as_stream=is_stream, secret=self._api_key)
 
     async def aclose(self) -> None:
         """The client belongs to whoever made it."""
 
 
-class OpenAIStream:
-    """A streamed answer. Each event is parsed as far as Chunk goes, so that a broken one is never passed on."""
+class OpenAIEvents:
+    """Reads a stream's events. Each is parsed as far as Chunk goes, so that a broken one is never passed on."""
 
-    def __init__(self, name: str, response: HttpResponse, secret: str | None = None) -> None:
-        self._name, self._response, self._secret = name, response, secret
-        self._parser = EventParser()
+    def __init__(self, name: str, secret: str | None = None) -> None:
+        self._name, self._secret = name, secret
         self._seen: set[int] = set()  # choices
         self._finished: set[int] = set()  # those with a finish_reason; what comes after it (usage, mostly) opens none anew
-        self._is_finished = False  # every choice seen has one
-        self._is_over = False  # the terminator, or the end of the body after a finish_reason, was seen
-        self._broken: UpstreamError | None = None  # raised once what came before it has been read
 
-    async def read(self) -> list[Piece]:
-        while True:
-            if self._broken is not None:
-                raise self._broken
-            chunk = await self._read_chunk()
-            if not chunk:
-                return [self._at_eof()]
-            pieces = self._pieces(chunk)
-            if pieces:
-                return pieces
+    @property
+    def is_whole(self) -> bool:
+        return bool(self._finished) and self._seen == self._finished
 
-    async def aclose(self) -> None:
-        if self._is_over:
-            await self._response.finish()
-        else:
-            self._response.close()
-
-    def _pieces(self, chunk: bytes) -> list[Piece]:
-        """What the events that this chunk completes mean; a bad one ends them and is kept for the next read."""
-        pieces: list[Piece] = []
-        try:
-            for event in self._parser.feed(chunk):
-                piece = self._piece(event)
-                if piece is not None:
-                    pieces.append(piece)
-                    if piece.is_end:
-                        break
-        except EventTooLong:
-            self._broken = UpstreamError(f"{self._name}: a stream event is too long", fault="malformed")
-        except UpstreamError as exc:
-            self._broken = exc
-        return pieces
-
-    async def _read_chunk(self) -> bytes:
-        try:
-            return await self._response.read_chunk()
-        except UpstreamError:
-            if self._is_finished:
-                return b""  # the answer is whole; how the connection ended no longer matters
-            raise
-
-    def _piece(self, event: bytes) -> Piece | None:
+    def read(self, event: bytes) -> list[Piece]:
         data = event_data(event)
         if not data:
-            return None  # a comment, or an event without data, that keeps the connection alive
+            return []  # a comment, or an event without data
         if data == b"[DONE]":
-            return self._at_eof(has_done=True)
+            return [self.end(has_done=True)]
         if b"event:" in event and event_name(event) == "error":
             raise reported(self._name, data, self._secret)
         chunk = self._parsed(data)
@@ -122,22 +82,19 @@ class OpenAIStream:
             self._seen.add(choice.index)
             if choice.finish_reason is not None:
                 self._finished.add(choice.index)
-        self._is_finished = bool(self._finished) and self._seen == self._finished
-        piece = piece_of(event, chunk)
-        return piece
+        return [piece_of(event, chunk)]
+
+    def end(self, *, has_done: bool = False) -> Piece:
+        if not self.is_whole:
+            how = "ended with [DONE] but no finish_reason" if has_done else "ended in mid-answer"
+            raise UpstreamError(f"{self._name}: the stream {how}", fault="cut", is_retryable=True)
+        return Piece(is_end=True)
 
     def _parsed(self, data: bytes) -> Chunk:
         try:
             return read_chunk(data)
         except msgspec.DecodeError as exc:
             raise UpstreamError(f"{self._name}: a stream event is not a chat chunk: {exc}", fault="malformed") from exc
-
-    def _at_eof(self, *, has_done: bool = False) -> Piece:
-        if not self._is_finished:
-            how = "ended with [DONE] but no finish_reason" if has_done else "ended in mid-answer"
-            raise UpstreamError(f"{self._name}: the stream {how}", fault="cut", is_retryable=True)
-        self._is_over = True
-        return Piece(is_end=True)
 
 
 class OpenAIWhole:

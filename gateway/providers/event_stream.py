@@ -1,0 +1,74 @@
+"""A streamed answer over HTTP, whatever its dialect: network chunks to events, and events to Pieces by a reader."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.errors import UpstreamError
+from gateway.providers.base import Piece
+from gateway.providers.http import HttpResponse
+from gateway.providers.sse import EventParser, EventTooLong
+
+
+class EventReader(Protocol):
+    """What a dialect's events mean. No I/O."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the answer would be complete if the body ended here."""
+        ...
+
+    def read(self, event: bytes) -> list[Piece]:
+        """The pieces that this event brings, none for one that only keeps the connection alive. Raises UpstreamError."""
+        ...
+
+    def end(self) -> Piece:
+        """The body has ended: the end of the answer. Raises UpstreamError if something is missing."""
+        ...
+
+
+class EventStream:
+    """An Exchange. A broken event ends it, but what came before that is read first."""
+
+    def __init__(self, name: str, response: HttpResponse, reader: EventReader) -> None:
+        self._name, self._response, self._reader = name, response, reader
+        self._parser = EventParser()
+        self._is_over = False
+        self._broken: UpstreamError | None = None
+
+    async def read(self) -> list[Piece]:
+        while True:
+            if self._broken is not None:
+                raise self._broken
+            chunk = await self._read_chunk()
+            pieces = self._pieces(chunk) if chunk else [self._reader.end()]
+            if pieces:
+                self._is_over = pieces[-1].is_end
+                return pieces
+
+    async def aclose(self) -> None:
+        if self._is_over:
+            await self._response.finish()
+        else:
+            self._response.close()
+
+    async def _read_chunk(self) -> bytes:
+        try:
+            return await self._response.read_chunk()
+        except UpstreamError:
+            if self._reader.is_whole:
+                return b""  # how the connection ended no longer matters
+            raise
+
+    def _pieces(self, chunk: bytes) -> list[Piece]:
+        pieces: list[Piece] = []
+        try:
+            for event in self._parser.feed(chunk):
+                pieces += self._reader.read(event)
+                if pieces and pieces[-1].is_end:
+                    break
+        except EventTooLong:
+            self._broken = UpstreamError(f"{self._name}: a stream event is too long", fault="malformed")
+        except UpstreamError as exc:
+            self._broken = exc
+        return pieces
