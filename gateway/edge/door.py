@@ -6,6 +6,7 @@ to point here (DNS rebinding), any, and read the answers. Both show in the heade
 
 from __future__ import annotations
 
+import functools
 import urllib.parse
 
 from gateway.errors import ClientError
@@ -16,18 +17,19 @@ def refused(headers: dict[bytes, bytes]) -> ClientError | None:
     """Why this request is not let in, None if it is: its Host and, if any, its Origin must be this machine."""
     host = headers.get(b"host", b"localhost").decode("latin-1")
     origin = headers.get(b"origin")
-    if not is_loopback(_name(f"//{host}")):
+    if not _is_local(f"//{host}"):
         return _error("Host", host)
-    if origin is not None and not is_loopback(_name(origin.decode("latin-1"))):
+    if origin is not None and not _is_local(origin.decode("latin-1")):
         return _error("Origin", origin.decode("latin-1"))
     return None
 
 
-def _name(url: str) -> str:
+@functools.lru_cache(maxsize=256)  # callers send the same few values with every request
+def _is_local(url: str) -> bool:
     try:
-        return urllib.parse.urlsplit(url).hostname or ""
+        return is_loopback(urllib.parse.urlsplit(url).hostname or "")
     except ValueError:
-        return ""
+        return False
 
 
 def _error(header: str, value: str) -> ClientError:

@@ -143,8 +143,10 @@ def proxy_for(url: str, proxies: Mapping[str, str]) -> str | None:
 
     Never one for this machine's own addresses, whatever NO_PROXY says: what goes to a local model stays here.
     """
+    if not proxies:
+        return None
     parts = urllib.parse.urlsplit(url)
     host = parts.hostname or ""
-    if not proxies or is_loopback(host) or urllib.request.proxy_bypass(host):
+    if is_loopback(host) or urllib.request.proxy_bypass(host):
         return None
     return proxies.get(parts.scheme)
