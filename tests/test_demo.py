@@ -24,7 +24,14 @@ def demo(*options: str) -> subprocess.Popen[str]:
     # A ledger of the user's own, to see that the demo does not write into it.
     env = {k: v for k, v in os.environ.items() if k not in KEYS} | {"TURNOUT_LEDGER_URL": "sqlite:////nowhere/ledger.db"}
     command = [sys.executable, "-m", "benchmarks.demo", *options]
-    return subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hears_interrupts
+    )
+
+
+def _hears_interrupts() -> None:
+    """A shell starts what runs in the background deaf to SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def test_demo_ends_with_the_spend_of_at_least_four_routes() -> None:

@@ -1,0 +1,11 @@
+"""How property tests choose their examples."""
+
+import os
+
+from hypothesis import settings
+
+# The same examples at every run, so that a change is blamed for what it broke and for nothing else.
+# HYPOTHESIS_PROFILE=explore draws new ones: for looking for what the fixed examples miss.
+settings.register_profile("fixed", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None, max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
