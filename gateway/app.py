@@ -24,7 +24,7 @@ from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.writer import LedgerWriter
 from gateway.loading import load_router
 from gateway.pipeline import Pipeline
-from gateway.policy import schema
+from gateway.policy import schema_models
 from gateway.policy.catalog import Model
 from gateway.policy.catalog import Provider as ProviderSpec
 from gateway.providers.anthropic import AnthropicProvider
@@ -143,26 +143,26 @@ class _Make:
 
     def __call__(self, name: str, spec: ProviderSpec, model: Model, unavailable: str | None) -> Provider:
         match spec:
-            case schema.OpenAIProvider():
+            case schema_models.OpenAIProvider():
                 return OpenAIProvider(
                     name, self._http, spec.base_url, api_key=spec.api_key, headers=spec.headers, unavailable=unavailable
                 )
-            case schema.AnthropicProvider():
+            case schema_models.AnthropicProvider():
                 return AnthropicProvider(
                     name, self._http, spec.base_url, api_key=spec.api_key, headers=spec.headers, unavailable=unavailable
                 )
-            case schema.LiteLLMProvider():
+            case schema_models.LiteLLMProvider():
                 return LiteLLMProvider(
                     name, spec.litellm_provider, api_key=spec.api_key, base_url=spec.base_url, unavailable=unavailable
                 )
-            case schema.LocalProvider():
+            case schema_models.LocalProvider():
                 return self._local(name, spec, model)
-            case schema.FakeProvider():
+            case schema_models.FakeProvider():
                 return FakeProvider(
                     name, ttft_s=spec.ttft, tokens_per_second=spec.tokens_per_second, words=spec.words, script=spec.script
                 )
 
-    def _local(self, name: str, spec: schema.LocalProvider, model: Model) -> Provider:
+    def _local(self, name: str, spec: schema_models.LocalProvider, model: Model) -> Provider:
         try:
             weights = find_weights(model.id)
         except LocalModelError as exc:

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.cli.main import parser
 from gateway.loading import load_router
-from gateway.policy import conditions, schema
+from gateway.policy import conditions, grammar, schema, schema_models, schema_routes
 from tests.live_gateway import LiveGateway
 from tests.scenario.policies import one_model
 
@@ -123,19 +123,19 @@ def test_the_docs_explain_every_condition(name: str) -> None:
     "kind",
     [
         schema.PolicyFile,
-        schema.ModelSpec,
+        schema_models.ModelSpec,
         schema.ClassifierSpec,
-        schema.RouteSpec,
-        schema.CacheSpec,
-        schema.TimeoutsSpec,
-        schema.RetrySpec,
-        schema.FakeProvider,
-        schema.LocalProvider,
-        schema.OpenAIProvider,
-        schema.LiteLLMProvider,
+        schema_routes.RouteSpec,
+        schema_routes.CacheSpec,
+        schema_routes.TimeoutsSpec,
+        schema_routes.RetrySpec,
+        schema_models.FakeProvider,
+        schema_models.LocalProvider,
+        schema_models.OpenAIProvider,
+        schema_models.LiteLLMProvider,
         schema.TestSpec,
     ],
 )
-def test_the_docs_name_every_key(kind: type[schema.Strict]) -> None:
+def test_the_docs_name_every_key(kind: type[grammar.Strict]) -> None:
     words = set(re.findall(r"[a-z_]+", POLICY))
     assert {f.alias or name for name, f in kind.model_fields.items()} - {"version", "kind"} <= words

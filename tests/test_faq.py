@@ -7,7 +7,7 @@ import pytest
 from classifiers.embed import StaticEmbedder
 from gateway.answers.faq import Faq
 from gateway.policy.compile import parse_faq
-from gateway.policy.schema import AnswerSpec
+from gateway.policy.schema_routes import AnswerSpec
 from gateway.prompt import Prompt
 
 FILE = Path(__file__).resolve().parents[1] / "policies" / "faq.yaml"

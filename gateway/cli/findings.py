@@ -21,7 +21,7 @@ from typing import Literal
 from gateway.errors import ConfigError
 from gateway.ledger import price, sqlite
 from gateway.loading import load_router
-from gateway.policy import schema
+from gateway.policy import schema_models
 from gateway.policy.catalog import BusyPrice, Provider
 from gateway.policy.compile import Policy
 from gateway.policy.errors import PolicyError
@@ -103,14 +103,14 @@ def _unavailable(policy: Policy, provider_name: str, model_id: str) -> str | Non
     provider = policy.providers[provider_name]
     if provider_name in policy.unavailable:
         return policy.unavailable[provider_name]
-    if isinstance(provider, schema.LocalProvider):
+    if isinstance(provider, schema_models.LocalProvider):
         if importlib.util.find_spec("xllamacpp") is None:
             return "the package xllamacpp is not installed: pip install 'turnout[local]'"
         try:
             find_weights(model_id)
         except LocalModelError as exc:
             return str(exc)
-    if isinstance(provider, schema.LiteLLMProvider) and importlib.util.find_spec("litellm") is None:
+    if isinstance(provider, schema_models.LiteLLMProvider) and importlib.util.find_spec("litellm") is None:
         return litellm.MISSING
     return None
 

@@ -10,7 +10,7 @@ from gateway.cli.table import table
 from gateway.errors import ConfigError, UsageError
 from gateway.ledger.spend import DIMENSIONS, Row, spend, total
 from gateway.ledger.sqlite import connect
-from gateway.policy.schema import seconds
+from gateway.policy.grammar import seconds
 from gateway.settings import load_settings
 
 HEADINGS = ("requests", "cached", "errors", "tokens in", "tokens out", "cost USD", "baseline USD", "saved USD")

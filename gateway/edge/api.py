@@ -19,7 +19,7 @@ from gateway.errors import ClientError, LedgerUnavailable, TurnoutError
 from gateway.ledger.base import Entry
 from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
-from gateway.policy.compile import AUTO
+from gateway.policy.compile_models import AUTO
 from gateway.runtime import CurrentRuntime
 
 CHAT_PATH = "/v1/chat/completions"

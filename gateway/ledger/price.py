@@ -12,7 +12,7 @@ from importlib import resources
 import msgspec
 
 from gateway.policy.catalog import BusyPrice, Price, Provider, TokenPrice
-from gateway.policy.schema import AnthropicProvider, LiteLLMProvider, OpenAIProvider
+from gateway.policy.schema_models import AnthropicProvider, LiteLLMProvider, OpenAIProvider
 from gateway.usage import Usage
 
 # Servers that speak the OpenAI API, by host, with their name in the price map.

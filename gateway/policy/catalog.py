@@ -9,13 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.policy.schema import (
-    AnthropicProvider,
-    FakeProvider,
-    LiteLLMProvider,
-    LocalProvider,
-    OpenAIProvider,
-)
+from gateway.policy.schema_models import AnthropicProvider, FakeProvider, LiteLLMProvider, LocalProvider, OpenAIProvider
 
 Provider = OpenAIProvider | AnthropicProvider | LiteLLMProvider | LocalProvider | FakeProvider
 

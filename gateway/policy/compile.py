@@ -6,23 +6,21 @@ Pure: files, environment and prices are handed in. What can be checked before a 
 from __future__ import annotations
 
 import hashlib
-import re
-import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gateway.policy import schema
-from gateway.policy.catalog import BusyPrice, Model, Price, PriceLookup, Provider, TokenPrice
+from gateway.policy import schema, schema_routes
+from gateway.policy.catalog import Model, PriceLookup, Provider
+from gateway.policy.compile_models import serve
 from gateway.policy.conditions import BadCondition, Every, Test, compile_condition, model_globs
 from gateway.policy.errors import PolicyError, Problem
 from gateway.policy.model import AnswerRule, CacheRule, Retry, Timeouts
 from gateway.policy.problems import problem_of, unknown_name
 from gateway.policy.source import Path, Source, parse_source
 
-AUTO = "auto"
 DIRECT = "direct"  # the ledger's route name of a request that names a model outright
 RESERVED_ROUTES = frozenset({DIRECT})
 ReadFile = Callable[[str], str]
@@ -115,8 +113,6 @@ class _Compiler:
     ) -> None:
         self.source, self.spec, self.env, self.price_of, self.read_file = source, spec, env, price_of, read_file
         self.problems: list[Problem] = []
-        self.unavailable: dict[str, str] = {}
-        self.without_address: set[str] = set()  # providers whose base_url is wrong, or in a variable that is not set
         self.faqs: dict[str, schema.FaqFile] = {}
         self.digest = hashlib.sha256(source.text.encode())
 
@@ -125,8 +121,7 @@ class _Compiler:
 
     def policy(self) -> Policy:
         spec = self.spec
-        providers = {name: self.provider(name, p) for name, p in spec.providers.items()}
-        models = {name: self.model(name, m, providers) for name, m in spec.models.items()}
+        served = serve(spec, self.env, self.price_of, self.problem)
         if spec.baseline is not None:
             self.known_model(spec.baseline, ("baseline",))
         timeouts = _timeouts(Timeouts(), spec.defaults.timeouts)
@@ -140,14 +135,14 @@ class _Compiler:
             raise PolicyError(self.problems)
         conditions = [r.when for r in routes if r.when is not None]
         needs = {fact for condition in conditions for fact in condition.facts()}
-        if any(m.context_tokens for m in models.values()):
+        if any(m.context_tokens for m in served.models.values()):
             needs.add("tokens_in")
         return Policy(
             hash=self.digest.hexdigest()[:12],
             file=self.source.file,
-            providers=providers,
-            unavailable=self.unavailable,
-            models=models,
+            providers=served.providers,
+            unavailable=served.unavailable,
+            models=served.models,
             baseline=spec.baseline,
             classifier=spec.classifier,
             timeouts=timeouts,
@@ -160,74 +155,11 @@ class _Compiler:
             tests=tuple(spec.tests),
         )
 
-    def provider(self, name: str, spec: Provider) -> Provider:
-        changed: dict[str, Any] = {}
-        for key in ("base_url", "api_key"):
-            text = getattr(spec, key, None)
-            if text is not None:
-                changed[key] = self.expand(name, text, ("providers", name, key))
-        headers = getattr(spec, "headers", None)
-        if headers:
-            changed["headers"] = {k: self.expand(name, v, ("providers", name, "headers", k)) for k, v in headers.items()}
-        url = changed.get("base_url")
-        if url is not None and not _is_address(url):
-            self.without_address.add(name)
-            if "${" not in (getattr(spec, "base_url", None) or ""):
-                self.problem(("providers", name, "base_url"), f"{_without_user(url)!r} is not an http:// or https:// address")
-        return spec.model_copy(update=changed)
-
-    def expand(self, provider: str, text: str, path: Path) -> str:
-        """`${NAME}` and `${NAME:-default}` from the environment; an unset NAME makes the provider unavailable.
-
-        `${NAME:-}` is for what may be left out.
-        """
-
-        def value(found: re.Match[str]) -> str:
-            name, default = found[1], found[2]
-            text = self.env.get(name) or default
-            if text is None:
-                self.unavailable.setdefault(provider, f"{name} is not set")
-            return text or ""
-
-        expanded = _VARIABLE.sub(value, text)
-        if "${" in _VARIABLE.sub("", text):
-            self.problem(path, f"cannot read the variable in {text!r}; write ${{NAME}} or ${{NAME:-default}}")
-        return expanded
-
-    def model(self, name: str, spec: schema.ModelSpec, providers: Mapping[str, Provider]) -> Model:
-        path: Path = ("models", name)
-        if name == AUTO:
-            self.problem(path, "`auto` is the name of the policy's own choice; call this model something else")
-        price: Price | None = None
-        provider = providers.get(spec.provider)
-        if provider is None:
-            self.problem((*path, "provider"), unknown_name("provider", spec.provider, providers, f"model '{name}'"))
-        elif spec.price != "unknown":
-            price = self.price(name, spec, provider)
-        return Model(name, spec.provider, spec.id, spec.context, price)
-
-    def price(self, name: str, spec: schema.ModelSpec, provider: Provider) -> Price | None:
-        if isinstance(spec.price, schema.PriceSpec):
-            return _given_price(spec.price)
-        if spec.gpu is not None:
-            return _gpu_price(spec.gpu)
-        if spec.provider in self.without_address:
-            return None  # the map goes by the address; nobody can ask this model before it is there
-        found = self.price_of(provider, spec.id)
-        if found is None:
-            self.problem(
-                ("models", name),
-                f"model '{name}': '{spec.id}' has no price in the shipped map. Add the one that holds to it: "
-                "price: {input: …, output: …}  (US dollars per million tokens), or "
-                "gpu: {usd_per_hour: …, count: 1, tokens_per_second: measured}, or  price: unknown",
-            )
-        return found
-
     def known_model(self, name: str, path: Path) -> None:
         if name not in self.spec.models:
             self.problem(path, unknown_name("model", name, self.spec.models))
 
-    def route(self, i: int, spec: schema.RouteSpec, timeouts: Timeouts, retry: Retry, cache: CacheRule) -> Route:
+    def route(self, i: int, spec: schema_routes.RouteSpec, timeouts: Timeouts, retry: Retry, cache: CacheRule) -> Route:
         path: Path = ("routes", i)
         if spec.name in RESERVED_ROUTES:
             self.problem((*path, "name"), f"`{spec.name}` is what requests that name a model outright are booked under")
@@ -254,7 +186,7 @@ class _Compiler:
             uses_class=uses_class,
         )
 
-    def when(self, spec: schema.RouteSpec, path: Path) -> Every | None:
+    def when(self, spec: schema_routes.RouteSpec, path: Path) -> Every | None:
         if spec.when is None:
             return None
         try:
@@ -263,7 +195,7 @@ class _Compiler:
             self.problem((*path, "when", *exc.path), exc.message)
             return None
 
-    def answer(self, spec: schema.AnswerSpec, path: Path) -> AnswerRule:
+    def answer(self, spec: schema_routes.AnswerSpec, path: Path) -> AnswerRule:
         if spec.faq is not None and spec.faq not in self.faqs:
             try:
                 text = self.read_file(spec.faq)
@@ -299,7 +231,7 @@ class _Compiler:
                     break
 
     @staticmethod
-    def takes_all_of(upper: schema.RouteSpec, lower: schema.RouteSpec) -> bool:
+    def takes_all_of(upper: schema_routes.RouteSpec, lower: schema_routes.RouteSpec) -> bool:
         """Whether every request that `lower` could have is already gone at `upper` (as far as equal keys tell)."""
         if upper.answer is not None and upper.answer.faq is not None:
             return False
@@ -319,22 +251,7 @@ class _Compiler:
             self.problem(("tests", i, "expect"), "expects nothing, so it cannot fail; name a route, class, model or cache")
 
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urllib.parse.urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
-    except ValueError:  # a bracket or a port that is none
-        return False
-
-
-def _without_user(url: str) -> str:
-    return re.sub(r"//[^/@]*@", "//***@", url)
-
-
-def _arms(spec: schema.RouteSpec) -> tuple[tuple[str, float], ...]:
+def _arms(spec: schema_routes.RouteSpec) -> tuple[tuple[str, float], ...]:
     if spec.model is not None:
         return ((spec.model, 1.0),)
     total = sum(arm.weight for arm in spec.split or ())
@@ -345,7 +262,7 @@ def _arms(spec: schema.RouteSpec) -> tuple[tuple[str, float], ...]:
     return tuple(arms)
 
 
-def _timeouts(base: Timeouts, spec: schema.TimeoutsSpec) -> Timeouts:
+def _timeouts(base: Timeouts, spec: schema_routes.TimeoutsSpec) -> Timeouts:
     return Timeouts(
         connect_s=base.connect_s if spec.connect is None else spec.connect,
         first_token_s=base.first_token_s if spec.first_token is None else spec.first_token,
@@ -354,14 +271,14 @@ def _timeouts(base: Timeouts, spec: schema.TimeoutsSpec) -> Timeouts:
     )
 
 
-def _retry(base: Retry, spec: schema.RetrySpec) -> Retry:
+def _retry(base: Retry, spec: schema_routes.RetrySpec) -> Retry:
     return Retry(
         attempts=base.attempts if spec.attempts is None else spec.attempts,
         backoff_s=base.backoff_s if spec.backoff is None else spec.backoff,
     )
 
 
-def _cache(base: CacheRule, spec: schema.CacheSpec | None) -> CacheRule:
+def _cache(base: CacheRule, spec: schema_routes.CacheSpec | None) -> CacheRule:
     if spec is None:
         return base
     return CacheRule(
@@ -370,28 +287,3 @@ def _cache(base: CacheRule, spec: schema.CacheSpec | None) -> CacheRule:
         scope=base.scope if spec.scope is None else spec.scope,
         min_similarity=base.min_similarity if spec.min_similarity is None else spec.min_similarity,
     )
-
-
-def _given_price(spec: schema.PriceSpec) -> TokenPrice:
-    return TokenPrice(
-        input=_pusd(spec.input),
-        output=_pusd(spec.output),
-        cached_input=_pusd(spec.input if spec.cached_input is None else spec.cached_input),
-        cache_write=_pusd(spec.input if spec.cache_write is None else spec.cache_write),
-        source="policy",
-    )
-
-
-def _pusd(usd_per_million: float) -> int:
-    return round(usd_per_million * 1e6)
-
-
-def _gpu_price(spec: schema.GpuSpec) -> Price:
-    pusd_per_second = spec.usd_per_hour * spec.count / 3600 * 1e12
-    if spec.tokens_per_second == "measured":
-        return BusyPrice(round(pusd_per_second), source="GPU-hours, measured")
-    speed = spec.tokens_per_second
-    # count GPUs cost count times as much and are count times as fast
-    read = round(spec.usd_per_hour / 3600 * 1e12 / speed.input)
-    write = round(spec.usd_per_hour / 3600 * 1e12 / speed.output)
-    return TokenPrice(input=read, output=write, cached_input=read, cache_write=read, source="GPU-hours, given speed")

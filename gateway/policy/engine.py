@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
-from gateway.policy.compile import AUTO, DIRECT, Policy, Route
+from gateway.policy.compile import DIRECT, Policy, Route
+from gateway.policy.compile_models import AUTO
 from gateway.policy.model import Answer, Candidate, Decision, Denial, Facts, Plan
 
 FORCED = "forced_route"  # the fact that x-turnout-route sets

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from gateway.policy import schema
+from gateway.policy import schema, schema_models, schema_routes
 from gateway.policy.errors import Problem
 from gateway.policy.source import Path, Source
 
@@ -98,27 +98,27 @@ def _fields(kind: type[BaseModel]) -> tuple[str, ...]:
 
 
 _PROVIDERS = (
-    schema.OpenAIProvider,
-    schema.AnthropicProvider,
-    schema.LiteLLMProvider,
-    schema.LocalProvider,
-    schema.FakeProvider,
+    schema_models.OpenAIProvider,
+    schema_models.AnthropicProvider,
+    schema_models.LiteLLMProvider,
+    schema_models.LocalProvider,
+    schema_models.FakeProvider,
 )
 _KEYS: dict[str, tuple[str, ...]] = {
     "policy": _fields(schema.PolicyFile),
     "provider": tuple(dict.fromkeys(name for p in _PROVIDERS for name in _fields(p))),
-    "model": _fields(schema.ModelSpec),
-    "price": _fields(schema.PriceSpec),
-    "gpu": _fields(schema.GpuSpec),
-    "tokens_per_second": _fields(schema.Throughput),
+    "model": _fields(schema_models.ModelSpec),
+    "price": _fields(schema_models.PriceSpec),
+    "gpu": _fields(schema_models.GpuSpec),
+    "tokens_per_second": _fields(schema_models.Throughput),
     "classifier": _fields(schema.ClassifierSpec),
-    "defaults": _fields(schema.DefaultsSpec),
-    "route": _fields(schema.RouteSpec),
-    "timeouts": _fields(schema.TimeoutsSpec),
-    "retry": _fields(schema.RetrySpec),
-    "cache": _fields(schema.CacheSpec),
-    "answer": _fields(schema.AnswerSpec),
-    "split": _fields(schema.SplitArm),
+    "defaults": _fields(schema_routes.DefaultsSpec),
+    "route": _fields(schema_routes.RouteSpec),
+    "timeouts": _fields(schema_routes.TimeoutsSpec),
+    "retry": _fields(schema_routes.RetrySpec),
+    "cache": _fields(schema_routes.CacheSpec),
+    "answer": _fields(schema_routes.AnswerSpec),
+    "split": _fields(schema_routes.SplitArm),
     "test": _fields(schema.TestSpec),
     "expect": _fields(schema.Expectation),
     "entry": _fields(schema.FaqEntry),

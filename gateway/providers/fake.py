@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.chat import completion, new_id, sse, wire_usage
 from gateway.errors import UpstreamError
-from gateway.policy.schema import FakeStep
+from gateway.policy.schema_models import FakeStep
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.providers.refusal import refusal, reported
 from gateway.usage import Usage

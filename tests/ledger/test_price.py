@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.ledger.price import cost_nusd, shipped_price, usd
 from gateway.policy.catalog import BusyPrice, TokenPrice
-from gateway.policy.schema import AnthropicProvider, FakeProvider, LiteLLMProvider, OpenAIProvider
+from gateway.policy.schema_models import AnthropicProvider, FakeProvider, LiteLLMProvider, OpenAIProvider
 from gateway.usage import Usage
 
 # 2 USD per million tokens in, 8 out, a quarter of it for cached input: gpt-4.1's shape.

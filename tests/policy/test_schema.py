@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from gateway.policy.compile import parse_faq
 from gateway.policy.errors import PolicyError
-from gateway.policy.schema import seconds
+from gateway.policy.grammar import seconds
 from tests.policy.sample import FAQ, HEAD, SAMPLE, compiled, line_of, only_problem, problems
 
 # Every key of the format, a mapping a line, so that each stands in one line only.

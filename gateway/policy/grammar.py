@@ -1,0 +1,44 @@
+"""The words that the grammar of a policy file is made of: strict mappings, durations, names, shares."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+_DURATION = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)$")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
+
+
+def seconds(value: object) -> float:
+    """`"200ms"`, `"2s"`, `"5m"`, `"24h"`, `"7d"` as seconds. Raises ValueError."""
+    found = _DURATION.match(value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError(f'a duration with its unit is expected, such as "200ms", "2s", "5m", "24h" or "7d", not {value!r}')
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _duration(value: object) -> float:
+    try:
+        return seconds(value)
+    except ValueError as exc:
+        raise PydanticCustomError("duration", "{message}", {"message": str(exc)}) from exc
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}, mode="validation"),
+]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
+Timeout = Annotated[Duration, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Strict(BaseModel):
+    """Unknown keys are errors; values are what they are, not what they could be read as."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
