@@ -1,145 +1,237 @@
-"""Save and load a trained classifier without pickle, and score texts with it.
+"""A router's trained classifier as the rest of the product sees it: load one, ask it about a text.
 
-An artifact is a directory: `weights.npz` (plain arrays), `card.json` (what it is, what it learned from, how it
-measures) and `card.md` (the same to read). One digest covers weights and card, so neither changes unnoticed.
+Every artifact has a head that tells skip, small and strong apart. One that was trained on graded answers also has a model
+of how well each graded model would do; there, whether the strong one is worth it is that model's word, and the head's
+only word is `skip`. `store.py` knows the files.
 """
 
-import hashlib
-import io
-import json
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from classifiers.base import Embedder, Probabilities, Vector
-from classifiers.card import render
+from classifiers import store
+from classifiers.base import Probabilities, Vector, Verdict
 from classifiers.embed import StaticEmbedder
 from classifiers.errors import ArtifactError
 from classifiers.features import FEATURE_NAMES, features
 from classifiers.linear import LinearModel
+from classifiers.routing import Routing, RoutingModel
+from classifiers.routing_arrays import from_arrays, settings_of, to_arrays
 
-FORMAT: Final = 1
-WEIGHTS: Final = "weights.npz"
-CARD: Final = "card.json"
-CARD_TEXT: Final = "card.md"
-VERSION_CHARS: Final = 12
-UNSIGNED: Final = frozenset(("digest", "version"))
-REMEDY: Final = "restore the directory or train it anew with python -m classifiers.train"
+TASK: Final = "routing"
+CLASSES: Final = ("skip", "small", "strong")
+HEAD: Final = "head."
+GRADED: Final = "graded."
+SEEN: Final = "seen"
+PREDICTED, TRUE = "held_out.predicted", "held_out.true"
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Many texts at once. gain: higher means the strong model; p_strong: probability that it answers better; both (n,).
+
+    quality: (n, m) predicted, columns as `models`. familiarity: (n,), from 0 to 1.
+    """
+
+    models: tuple[str, ...]
+    gain: Floats
+    p_strong: Floats
+    quality: Floats
+    familiarity: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Qualities of training rows, as predicted when they were left out, and as graded; both (n, m), nan where not graded."""
+
+    predicted: Floats
+    true: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """What an artifact knows from graded answers. seen: fingerprints of the prompts."""
+
+    model: RoutingModel
+    held_out: HeldOut
+    seen: frozenset[int]
 
 
 class Artifact:
-    """A fitted classifier with its card. Safe to share between threads: nothing changes after construction."""
+    """Safe to share between threads: nothing changes after construction."""
 
-    def __init__(self, model: LinearModel, card: dict[str, Any], embedder: Embedder) -> None:
+    def __init__(
+        self, card: Mapping[str, Any], head: LinearModel, embedder: StaticEmbedder, graded: Graded | None = None
+    ) -> None:
         """card: as `save_artifact` wrote it. embedder: the one the card names."""
         self.card: Final = card
         self.name: Final[str] = card["name"]
         self.version: Final[str] = card["version"]
-        self.classes: Final[tuple[str, ...]] = tuple(card["classes"])
         self.embedder: Final = embedder
-        self._model = model
+        self.head: Final = head
+        self._graded = graded
 
     @property
     def classes_(self) -> tuple[str, ...]:
-        return self.classes
+        return CLASSES
+
+    @property
+    def graded(self) -> tuple[str, ...]:
+        """The models whose quality it predicts."""
+        return self._graded.model.models if self._graded else ()
+
+    @property
+    def weak(self) -> str | None:
+        """The pair it was trained for; None for an artifact without grades."""
+        return self._graded.model.weak if self._graded else None
+
+    @property
+    def strong(self) -> str | None:
+        return self._graded.model.strong if self._graded else None
+
+    @property
+    def seen(self) -> frozenset[int]:
+        """Fingerprints of the graded prompts it was trained on."""
+        return self._graded.seen if self._graded else frozenset()
 
     def score(self, text: str, embedding: Vector) -> dict[str, float]:
-        """Calibrated probability of each class, summing to 1. embedding: (256,), what `embedder.encode(text)` gave."""
-        probabilities = self._model.probabilities(embedding, features(text))
-        return dict(zip(self.classes, probabilities.tolist(), strict=True))
+        """Calibrated probability of each class, adding up to 1. embedding: (256,), what `embedder.encode(text)` gave."""
+        return dict(self.judge(text, embedding).classes)
+
+    def judge(self, text: str, embedding: Vector) -> Verdict:
+        """All it says of one text. embedding: (256,), what `embedder.encode(text)` gave."""
+        skip, small, strong = self.head.probabilities(embedding, features(text)).tolist()
+        if self._graded is None:
+            return Verdict({"skip": skip, "small": small, "strong": strong}, {}, 1.0)
+        found = self._graded.model.score(text, embedding)
+        classes = {"skip": skip, "small": (1 - skip) * (1 - found.p_strong), "strong": (1 - skip) * found.p_strong}
+        return Verdict(classes, found.quality, found.familiarity)
 
     def predict_proba(self, X: Sequence[str]) -> Probabilities:
-        """(n,) texts to (n, k) calibrated probabilities; rows sum to 1, columns as `classes`."""
-        if not len(X):
-            return np.zeros((0, len(self.classes)))
-        return self._model.probabilities(self.embedder.encode_many(X), np.stack([features(text) for text in X]))
+        """(n,) texts to (n, 3) calibrated probabilities; rows add up to 1, columns as `classes_`."""
+        rows = [list(self.judge(text, self.embedder.encode(text)).classes.values()) for text in X]
+        return np.array(rows, np.float64).reshape(len(rows), len(CLASSES))
+
+    def scores(self, texts: Sequence[str]) -> Scores:
+        """What it says of many texts between its two models, small talk or not. About a millisecond a text."""
+        if self._graded is None:
+            classes = self.predict_proba(texts)
+            p_strong = classes[:, 2] / np.maximum(classes[:, 1] + classes[:, 2], 1e-12)
+            return Scores((), p_strong, p_strong, np.zeros((len(texts), 0)), np.ones(len(texts)))
+        found = self._graded.model.score_many(texts)
+        return Scores(
+            models=self.graded,
+            gain=_column(found, "gain_rank"),
+            p_strong=_column(found, "p_strong"),
+            quality=np.array([list(one.quality.values()) for one in found]).reshape(len(found), len(self.graded)),
+            familiarity=_column(found, "familiarity"),
+        )
+
+    def bar_for(self, models: Sequence[str], quality: float) -> float:
+        """From which share of the best predicted quality a cheaper model is good enough, in [0, 1].
+
+        Choosing for each prompt the first of `models` (cheapest first) whose predicted quality reaches that share of the
+        best one's keeps `quality` of the best model's mean quality, on rows held out in training. models: of `graded`.
+        Raises ArtifactError if no row grades them all.
+        """
+        if self._graded is None:
+            raise ArtifactError(f"'{self.name}' was not trained on graded answers; train one with `turnout train`")
+        columns = [self.graded.index(model) for model in models]
+        held = self._graded.held_out
+        predicted, true = held.predicted[:, columns], held.true[:, columns]
+        whole = np.isfinite(true).all(axis=1) & np.isfinite(predicted).all(axis=1)
+        if not whole.any():
+            raise ArtifactError(
+                f"'{self.name}' has no held-out row that grades all of {', '.join(models)}; train it on such rows"
+            )
+        return _bar(predicted[whole], true[whole], quality)
+
+    def with_newcomer(self, model: RoutingModel, seen: frozenset[int]) -> Graded:
+        """What it knows with a newcomer among its models, which no held-out row grades. Only for a graded artifact."""
+        assert self._graded is not None
+        held = self._graded.held_out
+        none = np.full((len(held.true), 1), np.nan)
+        order = [self.graded.index(name) if name in self.graded else -1 for name in model.models]
+        extended = HeldOut(np.hstack((held.predicted, none))[:, order], np.hstack((held.true, none))[:, order])
+        return Graded(model, extended, self._graded.seen | seen)
+
+    @property
+    def model(self) -> RoutingModel:
+        """The model of graded answers. Only for an artifact that has one."""
+        assert self._graded is not None
+        return self._graded.model
 
 
-def save_artifact(path: Path, model: LinearModel, card: dict[str, Any], embedder: Embedder) -> Artifact:
-    """Write the directory `path` (made if missing) and return what `load_artifact` would.
-
-    card: must hold `name` and `classes`; format, feature names, embedder, hashes and version are added here.
-    """
-    path.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **model.arrays())
-    weights = buffer.getvalue()
-    whole = {
-        **json.loads(json.dumps(card, allow_nan=False)),
-        "format": FORMAT,
-        "feature_names": list(FEATURE_NAMES),
-        "embedder": embedder.name,
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
-    }
-    digest = _digest(whole)
-    whole |= {"digest": digest, "version": digest[:VERSION_CHARS]}
-    (path / WEIGHTS).write_bytes(weights)
-    (path / CARD).write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", "utf-8")
-    (path / CARD_TEXT).write_text(render(whole), "utf-8")
-    return Artifact(model, whole, embedder)
+def save_artifact(
+    path: Path, card: Mapping[str, Any], head: LinearModel, embedder: StaticEmbedder, graded: Graded | None = None
+) -> Artifact:
+    """Write the directory `path` and return what `load_artifact` would. card: must hold `name`."""
+    arrays: dict[str, npt.NDArray[Any]] = {HEAD + name: array for name, array in head.arrays().items()}
+    whole: dict[str, Any] = {"classes": list(CLASSES), **card, "task": TASK}
+    if graded is not None:
+        arrays |= {GRADED + name: array for name, array in to_arrays(graded.model).items()}
+        arrays[SEEN] = np.array(sorted(graded.seen), np.uint64)
+        arrays[PREDICTED] = graded.held_out.predicted.astype(np.float16)
+        arrays[TRUE] = graded.held_out.true.astype(np.float16)
+        whole |= {"graded": settings_of(graded.model), "weak": graded.model.weak, "strong": graded.model.strong}
+    return _made(store.write(path, arrays, whole, embedder.name), arrays, embedder, path)
 
 
-def load_artifact(path: Path, embedder: Embedder | None = None) -> Artifact:
+def load_artifact(path: Path, embedder: StaticEmbedder | None = None) -> Artifact:
     """The classifier in the directory `path`. embedder: shared with others, or None to load the static one.
 
     Raises ArtifactError if a file is missing, damaged or changed, or was made for other features or vectors.
     """
-    card = _read_card(path / CARD)
-    model = _read_weights(path / WEIGHTS, card)
     chosen = embedder if embedder is not None else StaticEmbedder.load()
-    if card["embedder"] != chosen.name:
-        raise ArtifactError(
-            f"{path / CARD}: trained on embedder '{card['embedder']}', this is '{chosen.name}'; "
-            "install the wordllama it was trained with, or train anew with python -m classifiers.train"
-        )
-    shape = (len(model.embedding_weight), len(model.feature_mean), len(model.bias))
-    expected = (chosen.dim, len(FEATURE_NAMES), len(card["classes"]))
-    if shape != expected:
-        raise ArtifactError(f"{path / WEIGHTS}: (dimensions, features, classes) {shape}, expected {expected}; {REMEDY}")
-    return Artifact(model, card, chosen)
+    card, arrays = store.read(path, TASK, chosen.name)
+    return _made(card, arrays, chosen, path)
 
 
-def _read(path: Path) -> bytes:
+def _made(card: Mapping[str, Any], arrays: store.Arrays, embedder: StaticEmbedder, path: Path) -> Artifact:
+    weights = path / store.WEIGHTS
     try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise ArtifactError(f"{path}: cannot be read ({exc.strerror}); {REMEDY}") from exc
-
-
-def _read_card(path: Path) -> dict[str, Any]:
-    try:
-        card = json.loads(_read(path))
+        head = LinearModel.from_arrays(_below(HEAD, arrays))
+        graded = _graded(card, arrays, embedder) if "graded" in card else None
     except ValueError as exc:
-        raise ArtifactError(f"{path}: not JSON ({exc}); {REMEDY}") from exc
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        found = card.get("format") if isinstance(card, dict) else type(card).__name__
-        raise ArtifactError(f"{path}: format {found!r}, this version reads format {FORMAT}; {REMEDY}")
-    if (digest := _digest(card)) != card.get("digest") or digest[:VERSION_CHARS] != card.get("version"):
-        raise ArtifactError(f"{path}: digest {card.get('digest')!r} but the content has {digest!r}; {REMEDY}")
-    if card.get("feature_names") != list(FEATURE_NAMES):
-        odd = set(card.get("feature_names", ())) ^ set(FEATURE_NAMES)
-        detail = f"differing: {', '.join(sorted(odd))}" if odd else "in another order"
-        raise ArtifactError(f"{path}: trained on other hand features ({detail}); {REMEDY}")
-    if missing := [key for key in ("name", "classes", "embedder", "weights_sha256") if key not in card]:
-        raise ArtifactError(f"{path}: lacks {', '.join(missing)}; {REMEDY}")
-    return card
+        raise ArtifactError(f"{weights}: not the expected arrays ({exc}); {store.REMEDY}") from exc
+    shape = (len(head.embedding_weight), len(head.feature_mean), len(head.bias))
+    expected = (embedder.dim, len(FEATURE_NAMES), len(CLASSES))
+    if shape != expected:
+        raise ArtifactError(f"{weights}: (dimensions, features, classes) {shape}, expected {expected}; {store.REMEDY}")
+    return Artifact(card, head, embedder, graded)
 
 
-def _read_weights(path: Path, card: dict[str, Any]) -> LinearModel:
-    content = _read(path)
-    if (found := hashlib.sha256(content).hexdigest()) != card["weights_sha256"]:
-        raise ArtifactError(f"{path}: SHA-256 {found}, the card says {card['weights_sha256']}; {REMEDY}")
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return LinearModel.from_arrays(arrays)
-    except (ValueError, TypeError, OSError, EOFError, KeyError, zipfile.BadZipFile) as exc:
-        raise ArtifactError(f"{path}: not the expected arrays ({exc}); {REMEDY}") from exc
+def _graded(card: Mapping[str, Any], arrays: store.Arrays, embedder: StaticEmbedder) -> Graded:
+    model = from_arrays(_below(GRADED, arrays), card["graded"], embedder)
+    if missing := [name for name in (SEEN, PREDICTED, TRUE) if name not in arrays]:
+        raise ValueError(f"arrays missing: {', '.join(missing)}")
+    predicted, true = arrays[PREDICTED].astype(np.float64), arrays[TRUE].astype(np.float64)
+    if predicted.shape != true.shape or true.ndim != 2 or true.shape[1] != len(model.models):
+        raise ValueError(f"arrays {PREDICTED} {predicted.shape} and {TRUE} {true.shape} must be (n, {len(model.models)})")
+    return Graded(model, HeldOut(predicted, true), frozenset(arrays[SEEN].tolist()))
 
 
-def _digest(card: dict[str, Any]) -> str:
-    """SHA-256 of the card, and through `weights_sha256` of the weights; the digest itself left out."""
-    signed = {key: value for key, value in card.items() if key not in UNSIGNED}
-    return hashlib.sha256(json.dumps(signed, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+def _below(prefix: str, arrays: store.Arrays) -> dict[str, npt.NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _column(found: Sequence[Routing], name: str) -> Floats:
+    return np.array([getattr(one, name) for one in found], np.float64)
+
+
+def _bar(predicted: Floats, true: Floats, quality: float) -> float:
+    """The least bar that keeps the quality. predicted, true: (n, m), the cheapest model first."""
+    ratio = predicted / np.maximum(predicted.max(axis=1, keepdims=True), 1e-9)
+    wanted = quality * true.mean(axis=0).max()
+    bars = np.linspace(0.0, 1.0, 201)
+    for bar in bars:
+        chosen = (ratio >= bar - 1e-12).argmax(axis=1)  # the first that reaches it; the best one always does
+        if true[np.arange(len(true)), chosen].mean() >= wanted - 1e-12:
+            return float(bar)
+    return 1.0

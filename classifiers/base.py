@@ -1,6 +1,7 @@
-"""What classifiers and embedders look like to their callers. Protocols only, no code that computes."""
+"""What classifiers and embedders look like to their callers. Protocols and values only, no code that computes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, Self, TypeVar
 
 import numpy as np
@@ -49,3 +50,17 @@ class Classifier(Scorer[Input], Protocol[Input]):
     def fit(self, X: Input, y: Sequence[str], sample_weight: Weights | None = None) -> Self:
         """X: n inputs. y: (n,) class names. sample_weight: (n,), all 1 if None. Returns itself."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an artifact says of one text.
+
+    classes: probability of `skip`, `small` and `strong`, adding up to 1. quality: predicted quality from 0 to 1 by the
+    name of each graded model; empty if the artifact learned from no grades. familiarity: from 0 (like nothing in the
+    training data) to 1.
+    """
+
+    classes: Mapping[str, float]
+    quality: Mapping[str, float]
+    familiarity: float

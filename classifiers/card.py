@@ -11,6 +11,8 @@ def render(card: dict[str, Any]) -> str:
         str(card["purpose"]) if "purpose" in card else "",
         _facts(card),
         _sources(card["data"]) if "data" in card else "",
+        _held_out(card["held_out"]) if "held_out" in card else "",
+        _joined(card["joined"]) if "joined" in card else "",
         _metrics(card["metrics"], card["classes"]) if "metrics" in card else "",
         _comparison(card["comparison"]) if "comparison" in card else "",
         "\n".join(["## Limits", "", *(f"- {line}" for line in card["limits"])]) if "limits" in card else "",
@@ -20,7 +22,11 @@ def render(card: dict[str, Any]) -> str:
 
 def _facts(card: dict[str, Any]) -> str:
     known = {
-        "Classes": ", ".join(card["classes"]),
+        "Task": card["task"],
+        "Classes": ", ".join(card["classes"]) if "classes" in card else None,
+        "Intents": len(card["settings"]["classes"]) if card["task"] == "intent" else None,
+        "Pair": f"{card['weak']} → {card['strong']}" if "weak" in card else None,
+        "Graded models": ", ".join(card["graded"]["models"]) if "graded" in card else None,
         "Model": card.get("model"),
         "Calibration": card.get("calibration"),
         "Embedder": card["embedder"],
@@ -35,10 +41,28 @@ def _facts(card: dict[str, Any]) -> str:
 
 
 def _sources(sources: Sequence[dict[str, Any]]) -> str:
-    columns = ("name", "origin", "licence", "labels", "weight", "train", "dev", "sha256")
-    rows = [[*(source[column] for column in columns[:-1]), source["sha256"][:12]] for source in sources]
-    note = "Rows with a label; `weight` is the set's share of all training weight. No text of these sets is in the weights."
-    return f"## Data\n\n{_table(columns, rows)}\n\n{note}"
+    known = ("name", "origin", "licence", "labels", "weight", "rows", "split", "train", "dev", "sha256")
+    columns = [column for column in known if any(column in source for source in sources)]
+    rows = [[source.get(column) if column != "sha256" else source[column][:12] for column in columns] for source in sources]
+    weighed = "`weight` is the set's share of all training weight. " if "weight" in columns else ""
+    return f"## Data\n\n{_table(columns, rows)}\n\n{weighed}No text of these sets is in the weights."
+
+
+def _held_out(measured: dict[str, Any]) -> str:
+    spans = {name: found for name, found in measured.items() if isinstance(found, dict)}
+    plain = {name: value for name, value in measured.items() if name not in spans}
+    rows = [[name, found["value"], *found["interval"]] for name, found in spans.items()]
+    rows += [[name, value, None, None] for name, value in plain.items()]
+    note = (
+        "Each training row predicted by a model that had seen neither it nor its near-duplicates; 95 % intervals by bootstrap. "
+        "What the numbers mean: docs/classifier.md."
+    )
+    return f"## Measured on held-out rows\n\n{_table(('measure', 'value', 'from', 'to'), rows)}\n\n{note}"
+
+
+def _joined(newcomers: Sequence[dict[str, Any]]) -> str:
+    rows = [[one["model"], one["rows"], one["mean_quality"]] for one in newcomers]
+    return f"## Joined later\n\n{_table(('model', 'graded answers', 'mean quality'), rows)}"
 
 
 def _metrics(metrics: dict[str, Any], classes: Sequence[str]) -> str:
@@ -59,11 +83,31 @@ def _metrics(metrics: dict[str, Any], classes: Sequence[str]) -> str:
             f"{_text(sure['precision'])}, recall {_text(sure['recall'])} (unweighted).",
             _table(("class", "rows", "precision", "recall"), by_class),
             _table(("rows", *(f"said {name}" for name in classes)), confusion),
+            *_calibration(metrics),
+            *_skipped(metrics),
             "By set, unweighted. APGR: how much of the quality gap between weak and strong model ranking by P(strong) "
             "recovers (RouteLLM, arXiv 2406.18665; random 0.5), rows that neither model answers included.",
             _table(("set", "rows", "accuracy", "ECE", "APGR"), by_source),
         ]
     )
+
+
+def _calibration(metrics: dict[str, Any]) -> list[str]:
+    """Each class's probability against how often it is the class; nothing for a card without."""
+    if "reliability" not in metrics:
+        return []
+    rows = [[name, one["mean"], one["share"], one["weight"]] for name, bins in metrics["reliability"].items() for one in bins]
+    found = ", ".join(f"`{name}` {_text(value)}" for name, value in metrics["ece_by_class"].items())
+    note = f"Expected calibration error of each class's probability, one against the rest: {found}. Its bins:"
+    return [note, _table(("class", "mean probability", "share of the class", "share of weight"), rows)]
+
+
+def _skipped(metrics: dict[str, Any]) -> list[str]:
+    if not metrics.get("skipped"):
+        return []
+    rows = [[one["at"], one["small_talk"], f"{one['other_commands']:.4f}"] for one in metrics["skipped"]]
+    note = "Skipped at a probability of `skip` of so much or more: small talk of CLINC150, commands of its other intents and banking77."
+    return [note, _table(("from", "small talk", "other commands"), rows)]
 
 
 def _comparison(learners: Sequence[dict[str, Any]]) -> str:

@@ -30,6 +30,7 @@ TOKENS_MAX: Final = 512
 CHARS_MAX: Final = 8 * TOKENS_MAX
 HEADER_BYTES_MAX: Final = 65_536
 DTYPES: Final = {"F16": np.float16, "F32": np.float32}
+WORD_MARK: Final = "▁"  # how the tokenizer writes the space before a word
 REMEDY: Final = "reinstall the package wordllama"
 
 
@@ -47,6 +48,8 @@ class StaticEmbedder:
         self.name: Final = name
         self._tokenizer = tokenizer
         self._vectors = vectors
+        self._opens_word = np.zeros(len(vectors), np.bool_)
+        self._opens_word[[id for token, id in tokenizer.get_vocab().items() if token.startswith(WORD_MARK)]] = True
 
     @classmethod
     def load(cls) -> "StaticEmbedder":
@@ -77,6 +80,10 @@ class StaticEmbedder:
         """(256,) float32 of length 1; all zero for the empty text."""
         return self._mean(self.token_ids(text)[:TOKENS_MAX])
 
+    def encode_ids(self, ids: Sequence[int]) -> Vector:
+        """(256,) float32 of length 1 of tokens that `token_ids` gave; all zero for none."""
+        return self._mean(ids)
+
     def encode_whole(self, text: str) -> tuple[Vector, bool]:
         """`encode`, and whether it saw every token of the text. A text over CHARS_MAX characters counts as cut."""
         ids, is_whole = self.window(text)
@@ -89,8 +96,24 @@ class StaticEmbedder:
             row[:] = self.encode(text)
         return out
 
-    def _mean(self, ids: list[int]) -> Vector:
+    def word_vectors(self, text: str) -> Matrix:
+        """(w, 256) float32 of length 1: the sum of each word's token vectors, for the words of the first TOKENS_MAX tokens.
+
+        Words are what single spaces divide; a word of unknown tokens alone is all zero.
+        """
+        ids = self.token_ids(text)[:TOKENS_MAX]
         if not ids:
+            return np.zeros((0, DIM), np.float32)
+        opens = self._opens_word[ids]
+        opens[0] = True
+        sums: Matrix = np.add.reduceat(self._vectors.take(ids, axis=0), np.flatnonzero(opens), axis=0, dtype=np.float32)
+        lengths = np.sqrt((sums * sums).sum(axis=1, keepdims=True))
+        lengths[lengths == 0] = 1
+        sums /= lengths
+        return sums
+
+    def _mean(self, ids: Sequence[int]) -> Vector:
+        if not len(ids):
             return np.zeros(DIM, np.float32)
         total: Vector = self._vectors.take(ids, axis=0).sum(axis=0, dtype=np.float32)
         length = float(np.sqrt(total @ total))

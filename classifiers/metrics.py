@@ -23,6 +23,29 @@ def expected_calibration_error(confidence: Floats, is_right: npt.NDArray[np.bool
     return float(np.abs(gap).sum() / weights.sum())
 
 
+def one_vs_rest(probability: Floats, is_class: npt.NDArray[np.bool_], weights: Weights) -> tuple[float, list[dict[str, float]]]:
+    """Calibration of one class's probability: its expected error, and the bins that it is the mean of.
+
+    All (n,). A bin: lowest probability of it, mean probability, share of the class, share of all weight.
+    """
+    bins = np.minimum((probability * ECE_BINS).astype(np.int64), ECE_BINS - 1)
+    weight = np.bincount(bins, weights, minlength=ECE_BINS)
+    mean = np.bincount(bins, weights * probability, minlength=ECE_BINS)
+    hits = np.bincount(bins, weights * is_class, minlength=ECE_BINS)
+    total = float(weight.sum())
+    table = [
+        {
+            "from": n / ECE_BINS,
+            "mean": float(mean[n] / weight[n]),
+            "share": float(hits[n] / weight[n]),
+            "weight": float(weight[n] / total),
+        }
+        for n in range(ECE_BINS)
+        if weight[n] > 0
+    ]
+    return expected_calibration_error(probability, is_class, weights), table
+
+
 def log_loss(probabilities: Probabilities, labels: npt.NDArray[np.intp], weights: Weights) -> float:
     """Weighted mean of -ln p(label), nats. probabilities: (n, k); labels: (n,) column numbers."""
     chosen = probabilities[np.arange(len(labels)), labels]

@@ -143,7 +143,7 @@ def train(examples: Sequence[Example], arguments: argparse.Namespace) -> Artifac
         "comparison": comparison,
         "limits": list(LIMITS),
     }
-    return save_artifact(arguments.out, model, card, embedder)
+    return save_artifact(arguments.out, card, model, embedder)
 
 
 def _calibrate(learner: Classifier[Matrix], rows: Rows, seed: int) -> Calibration:

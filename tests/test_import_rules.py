@@ -19,6 +19,7 @@ LAYERS: list[list[str]] = [
         "gateway.attempt",
         "gateway.chat",
         "gateway.chat_forms",
+        "gateway.conversation",
         "gateway.prompt",
         "gateway.reply",
         "gateway.request",
@@ -28,8 +29,19 @@ LAYERS: list[list[str]] = [
     # Is it the same question? Pure, and asked by the cache and by FAQs alike.
     ["gateway.cache.reading", "gateway.cache.verify", "gateway.cache.words"],
     # The rooms.
-    ["gateway.answers", "gateway.cache", "gateway.health", "gateway.ledger", "gateway.pii", "gateway.providers"],
-    ["gateway.execute", "gateway.signals"],
+    [
+        "gateway.answers",
+        "gateway.cache",
+        "gateway.health",
+        "gateway.judging",
+        "gateway.ledger",
+        "gateway.pii",
+        "gateway.providers",
+        "gateway.sessions",
+    ],
+    ["gateway.running", "gateway.signals"],
+    ["gateway.cascade"],
+    ["gateway.execute"],
     ["gateway.fleet", "gateway.router"],
     ["gateway.loading", "gateway.runtime"],
     ["gateway.pipeline", "gateway.reload"],
@@ -59,7 +71,17 @@ FOREIGN = {  # a library to the modules that may import it
     "fastapi": {"gateway.app", "gateway.edge.api"},
     "uvicorn": {"gateway.cli.serve"},
     "sqlite3": {"gateway.ledger.sqlite", "gateway.ledger.spend", "gateway.cli.findings"},
-    "sklearn": {"classifiers.learners", "classifiers.train", "classifiers.metrics"},
+    "sklearn": {
+        "classifiers.confidence_fit",
+        "classifiers.intent_fit",
+        "classifiers.intent_scorers",
+        "classifiers.learners",
+        "classifiers.metrics",
+        "classifiers.routing_parts",
+        "classifiers.shipped",
+        "classifiers.train",
+        "classifiers.training",
+    },
 }
 
 
@@ -147,7 +169,13 @@ def test_policy_imports_the_standard_library_its_parsers_and_itself(name: str) -
         assert other.startswith("gateway.policy") or other.split(".")[0] in allowed, f"{name} imports {other}"
 
 
-@pytest.mark.parametrize("name", ["engine", "explain", "model", "conditions", "compile", "compile_models", "problems", "source"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("affinity", "compile", "compile_cascade", "compile_models", "conditions", "engine", "explain", "model", "problems"),
+        *("select", "source"),
+    ],
+)
 def test_policy_has_no_clock_no_chance_and_no_files(name: str) -> None:
     forbidden = {"time", "datetime", "random", "os", "pathlib", "socket", "asyncio", "threading", "subprocess", "io"}
     assert not forbidden & {other.split(".")[0] for other in GRAPH[f"gateway.policy.{name}"]}
