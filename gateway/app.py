@@ -38,6 +38,7 @@ from gateway.providers.openai import OpenAIProvider
 from gateway.reload import PolicyWatch
 from gateway.router import Router
 from gateway.runtime import CurrentRuntime, Runtime
+from gateway.sessions import Sessions
 from gateway.settings import Settings, check_address
 
 log = logging.getLogger("turnout.app")
@@ -106,7 +107,8 @@ async def _open(
     fleet = Fleet(_Make(http), Health())
     stack.push_async_callback(fleet.aclose)
     current = gateway.current = CurrentRuntime(Runtime(router, await fleet.targets(router.policy)))
-    pipeline = Pipeline(current, ledger, MemoryStore(settings.cache_bytes_max))
+    sessions = Sessions()
+    pipeline = Pipeline(current, ledger, MemoryStore(settings.cache_bytes_max), sessions)
     status = Status(current, ledger)
 
     async def adopt(new: Router) -> None:
@@ -126,7 +128,7 @@ async def _open(
 
     watch.add_done_callback(ended)
     stack.push_async_callback(_cancel, watch)
-    gateway.api.include_router(api_routes(current, ledger, status, settings.body_bytes_max))
+    gateway.api.include_router(api_routes(current, ledger, sessions, status, settings.body_bytes_max))
     gateway.chat = ChatCompletions(pipeline, settings.body_bytes_max)
 
 

@@ -8,16 +8,18 @@ import msgspec
 
 from gateway.usage import Usage
 
-Outcome = Literal["ok", "error", "timeout", "cancelled", "lost_hedge", "rejected"]
+Outcome = Literal["ok", "error", "timeout", "cancelled", "lost_hedge", "rejected", "unconvincing"]
 
 
 class Attempt(msgspec.Struct):
     """Filled in by the executor while the call runs; priced once, when it ends.
 
-    outcome: `rejected` means that it was not sent at all (breaker open, no credentials).
+    outcome: `rejected` means that it was not sent at all (breaker open, no credentials); `unconvincing` that it was
+    answered and a cascade did not accept the answer.
     ttft_ms: from sending to the first content; None when none came. cost_nusd: nano-USD, None if unknown.
     busy_s: its share of the machine's time, for models that are paid by the hour.
-    error: what went wrong, in words; status: the provider's HTTP status.
+    error: what went wrong, in words; status: the provider's HTTP status. accept: of a judged answer, what was measured
+    and whether it was accepted; of a sample, its number and whether it agreed.
     """
 
     provider: str
@@ -31,3 +33,4 @@ class Attempt(msgspec.Struct):
     cost_nusd: int | None = 0
     error: str | None = None
     fault: str | None = None
+    accept: dict[str, bool | float | int | str] | None = None

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Protocol, runtime_checkable
 
-from gateway.execute import Target
 from gateway.health import Health
 from gateway.policy.catalog import Model
 from gateway.policy.catalog import Provider as ProviderSpec
 from gateway.policy.compile import Policy
 from gateway.providers.base import Provider
+from gateway.running import Target
 
 log = logging.getLogger("turnout.fleet")
 

@@ -1,21 +1,28 @@
-"""From a policy file on disk to a Router: reads the file, what it names, the price map and the classifier."""
+"""From a policy file on disk to a Router: reads the file, what it names, the price map and the classifiers."""
 
 from __future__ import annotations
 
 import functools
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import classifiers
 from classifiers.artifact import Artifact, load_artifact
 from classifiers.embed import StaticEmbedder
 from classifiers.errors import ArtifactError
+from classifiers.intent_artifact import IntentArtifact, load_intents
 from gateway.answers.faq import Faq
 from gateway.errors import ConfigError
+from gateway.judging.judge import Judge
 from gateway.ledger.price import shipped_price
-from gateway.policy.compile import Policy, compile_policy
+from gateway.policy.compile import Policy, Route, compile_policy
+from gateway.policy.errors import PolicyError, Problem
+from gateway.policy.source import Path as Place
+from gateway.policy.source import parse_source
 from gateway.router import Router
+from gateway.signals import JUDGED
 
 ARTIFACTS = Path(classifiers.__file__).parent / "artifacts"
 
@@ -27,22 +34,50 @@ def load_policy(path: Path, env: Mapping[str, str] | None = None) -> Policy:
 
 def load_router(path: Path, env: Mapping[str, str] | None = None) -> Router:
     """A policy with everything that decisions need. Raises ConfigError and PolicyError."""
-    policy = load_policy(path, env)
-    needs_classifier = bool({"class", "confidence"} & policy.needs)
-    needs_embedder = needs_classifier or bool(policy.faqs) or any(r.cache.mode == "semantic" for r in policy.routes)
-    needs_embedder = needs_embedder or policy.cache.mode == "semantic"
+    text = _read(path)
+    policy = _compiled(path, text, env)
+    needs_classifier = bool({"class", "confidence", "quality"} & policy.needs)
+    needs_embedder = bool((JUDGED | {"confidence"}) & policy.needs) or bool(policy.faqs) or policy.cache.mode == "semantic"
+    needs_embedder = needs_embedder or any(r.cache.mode == "semantic" for r in policy.routes)
     try:
         embedder = _embedder() if needs_embedder else None
-        classifier = _classifier(policy, path) if needs_classifier else None
+        classifier = load_artifact(artifact_folder(policy, path), embedder) if needs_classifier else None
+        intents = load_intents(intents_folder(policy, path), embedder) if "intent" in policy.needs else None
     except ArtifactError as exc:
         raise ConfigError(str(exc)) from exc
+    grades: Mapping[str, str] = {}
+    if "quality" in policy.needs and classifier is not None:
+        policy, grades = _graded(policy, classifier, text)
     faqs = {name: Faq(file, embedder) for name, file in policy.faqs.items()} if embedder else {}
-    return Router(policy, classifier, embedder, faqs)
+    return Router(policy, classifier, _judge(policy, embedder, classifier, intents, grades), embedder, faqs)
 
 
 def watched_files(policy: Policy, path: Path) -> list[Path]:
     """The files whose change is a change of the policy."""
-    return [path, *(path.parent / name for name in policy.faqs)]
+    calibrations = {name for route in policy.routes for name in route.calibrations}
+    return [path, *(path.parent / name for name in (*policy.faqs, *sorted(calibrations)))]
+
+
+def artifact_folder(policy: Policy, path: Path) -> Path:
+    """Where the policy's routing artifact is. Raises ConfigError if it is not there."""
+    assert policy.classifier is not None
+    return _folder(policy.classifier.artifact, path, "artifact")
+
+
+def intents_folder(policy: Policy, path: Path) -> Path:
+    """Where the policy's intent artifact is. Raises ConfigError if it is not there."""
+    assert policy.classifier is not None and policy.classifier.intents is not None
+    return _folder(policy.classifier.intents, path, "intents")
+
+
+def _folder(name: str, path: Path, key: str) -> Path:
+    """A name is a folder of ours; anything with a slash is a path from the policy's own folder."""
+    folder = path.parent / name if "/" in name else ARTIFACTS / name
+    if not folder.is_dir():
+        known = ", ".join(sorted(p.name for p in ARTIFACTS.iterdir() if p.is_dir()))
+        line = parse_source(str(path), _read(path)).line_of(("classifier", key))
+        raise ConfigError(f"{path}:{line}: classifier.{key}: there is no folder '{folder}'; shipped: {known}")
+    return folder
 
 
 def _read(path: Path) -> str:
@@ -65,13 +100,54 @@ def _embedder() -> StaticEmbedder:
     return StaticEmbedder.load()
 
 
-def _classifier(policy: Policy, path: Path) -> Artifact:
-    """A name is a folder of ours; anything with a slash is a path from the policy's own folder."""
-    assert policy.classifier is not None
-    name = policy.classifier.artifact
-    folder = path.parent / name if "/" in name else ARTIFACTS / name
-    if not folder.is_dir():
-        known = ", ".join(sorted(p.name for p in ARTIFACTS.iterdir() if p.is_dir()))
-        line = next((n for n, text in enumerate(_read(path).splitlines(), 1) if "artifact:" in text), 1)
-        raise ConfigError(f"{path}:{line}: classifier.artifact: there is no folder '{folder}'; shipped: {known}")
-    return load_artifact(folder, _embedder())
+def _judge(
+    policy: Policy,
+    embedder: StaticEmbedder | None,
+    classifier: Artifact | None,
+    intents: IntentArtifact | None,
+    grades: Mapping[str, str],
+) -> Judge | None:
+    if policy.classifier is None or embedder is None or (classifier is None and intents is None):
+        return None
+    return Judge(policy.classifier, embedder, classifier, intents, grades)
+
+
+def _graded(policy: Policy, classifier: Artifact, text: str) -> tuple[Policy, dict[str, str]]:
+    """The policy with the bar of each `select`, and for each of their models the name it was graded under.
+
+    Raises PolicyError for models that the classifier cannot predict the quality of, or not compare.
+    """
+    source = parse_source(policy.file, text)
+    grades: dict[str, str] = {}
+    routes: list[Route] = []
+    problems: list[Problem] = []
+    for i, route in enumerate(policy.routes):
+        place: Place = ("routes", i, "models")
+        models = route.select.models if route.select is not None else ()
+        for k, name in enumerate(models):
+            known = next((n for n in (name, policy.models[name].id) if n in classifier.graded), None)
+            if known is None:
+                message = _ungraded(name, policy.models[name].id, classifier)
+                problems.append(Problem(policy.file, source.line_of((*place, k)), message))
+            else:
+                grades[name] = known
+        if route.select is not None and grades.keys() >= set(models):
+            try:
+                bar = classifier.bar_for([grades[name] for name in models], route.select.quality)
+            except ArtifactError as exc:
+                problems.append(Problem(policy.file, source.line_of(place), str(exc)))
+            else:
+                route = replace(route, select=replace(route.select, bar=bar))
+        routes.append(route)
+    if problems:
+        raise PolicyError(problems)
+    return replace(policy, routes=tuple(routes)), grades
+
+
+def _ungraded(name: str, model_id: str, classifier: Artifact) -> str:
+    known = ", ".join(classifier.graded)
+    remedy = f"it knows {known}; name the model after one of them" if known else "it learned from no grades"
+    return (
+        f"artifact '{classifier.name}' does not predict the quality of model '{name}' ('{model_id}'): {remedy}, "
+        "or train one on graded answers with `turnout train`"
+    )

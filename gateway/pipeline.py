@@ -6,8 +6,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway import chat
 from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Store, cache_key
@@ -20,6 +21,7 @@ from gateway.ledger.base import Entry, EntryOutcome
 from gateway.ledger.booking import settle
 from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
+from gateway.policy.catalog import Model
 from gateway.policy.model import Answer, Denial, Plan
 from gateway.prompt import Prompt
 from gateway.providers.base import Piece
@@ -28,6 +30,7 @@ from gateway.reply import ClientStalled, Headers, Sink
 from gateway.request import ChatRequest
 from gateway.router import Routed
 from gateway.runtime import CurrentRuntime, Runtime
+from gateway.sessions import Sessions, session_draw
 from gateway.tenant import Tenant
 from gateway.usage import Usage, estimate_tokens
 
@@ -65,10 +68,11 @@ class Pipeline:
         current: CurrentRuntime,
         ledger: LedgerWriter,
         cache: Store,
+        sessions: Sessions,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._current, self._ledger, self._cache = current, ledger, cache
+        self._current, self._ledger, self._cache, self._sessions = current, ledger, cache, sessions
         self._clock, self._draw = clock, draw
         self._said: set[tuple[str, str, str]] = set()
 
@@ -102,11 +106,12 @@ class Pipeline:
 
     async def _serve(self, work: Work) -> None:
         runtime, entry = work.runtime, work.entry
-        routed = await runtime.router.route(work.request, runtime.candidates(), entry.draw)
+        pinned = self._sessions.pinned(work.request, work.tenant)
+        routed = await runtime.router.route(work.request, runtime.candidates(), entry.draw, pinned)
         decision = routed.decision
         entry.scores = routed.scores
         if work.request.is_debug:
-            work.why = "; ".join(f"{t['route']}: {t['why']}" for t in runtime.router.story(routed)["routes"])
+            work.why = _told(runtime.router.story(routed))
         if isinstance(decision, Denial):
             param = "model" if decision.code == "model_not_found" else None
             raise ClientError(decision.message, status=404, code=decision.code, param=param)
@@ -160,13 +165,17 @@ class Pipeline:
         targets = [work.runtime.targets[name] for name in plan.targets]
         execution = work.execution = Execution(plan, targets, work.request, self._clock)
         pieces = await execution.begin()
-        answering = execution.attempts[-1]
+        answering = execution.answering
+        assert answering is not None, "begin says who answers, or raises"
         work.entry.model, work.entry.provider = answering.model, answering.provider
+        if execution.compromise is not None:
+            self._say_unconvincing(work, plan, execution.compromise)
         work.kept = [] if key is not None else None
         if work.request.is_stream:
             finish, usage_event = await self._stream(work, execution, pieces)
             await self._put(work, plan, key, routed, finish)
             self._book(work)
+            self._sessions.answered(work.request, work.tenant, answering.model, answering.usage)
             if work.request.wants_usage:
                 await work.sink.events(self._with_cost(work, usage_event))
             await work.sink.end()
@@ -177,6 +186,7 @@ class Pipeline:
         self._keep(work, body)
         await self._put(work, plan, key, routed, pieces[-1].finish)
         self._book(work)
+        self._sessions.answered(work.request, work.tenant, answering.model, answering.usage)
         await work.sink.whole(body, [*self._headers(work), *self._cost_headers(work)])
 
     async def _stream(self, work: Work, execution: Execution, pieces: list[Piece]) -> tuple[str | None, bytes]:
@@ -236,7 +246,7 @@ class Pipeline:
             tags=dict(request.tags),
             session=request.session,
             policy_hash=runtime.policy.hash,
-            draw=self._draw(),
+            draw=self._draw() if request.session is None else session_draw(request.session, tenant),
         )
         return Work(request, tenant, runtime, sink, entry, self._clock())
 
@@ -249,14 +259,21 @@ class Pipeline:
             instead = f"'{plan.targets[0]}' answers instead" if plan.targets else "nothing can answer"
             log.warning("route '%s': %s; %s", plan.route, work.compromise, instead)
 
+    def _say_unconvincing(self, work: Work, plan: Plan, why: str) -> None:
+        """A cascade that had nothing better to give: said as above; the header has the measure, the log the first one."""
+        work.compromise = why
+        said = (work.entry.policy_hash, plan.route, str(work.entry.model))
+        if said not in self._said:
+            self._said.add(said)
+            log.warning("route '%s': %s", plan.route, why)
+
     def _key(self, work: Work, plan: Plan) -> CacheKey | None:
         """None when this request neither reads nor fills the cache."""
         if plan.cache.mode == "off" or work.request.cache == "bypass" or not plan.targets:
             return None
         if len(work.request.body) > KEYED_BYTES_MAX:
             return None
-        model = work.runtime.policy.models[plan.targets[0]]
-        return cache_key(work.request, work.tenant, plan.cache.scope, plan.route, f"{model.provider}/{model.id}")
+        return cache_key(work.request, work.tenant, plan.cache.scope, plan.route, _asked(plan, work.runtime.policy.models))
 
     async def _look_up(self, work: Work, plan: Plan, key: CacheKey | None, routed: Routed) -> Hit | None:
         hit = None
@@ -277,16 +294,17 @@ class Pipeline:
                 work.kept = None
 
     async def _put(self, work: Work, plan: Plan, key: CacheKey | None, routed: Routed, finish: str | None) -> None:
-        """Keep a complete answer of the model that was wanted.
+        """Keep a complete answer of the model that was wanted, or one that a cascade stands by, of whichever rung.
 
         Not one that is empty or was cut short (`length`, `content_filter`), nor a fallback's: it would stand in for the
-        wanted model's long after that one is well again.
+        wanted model's long after that one is well again. Nor one that did not convince, which is given for want of better.
         """
-        assert work.execution is not None
-        answering = work.execution.attempts[-1]
-        if key is None or work.kept is None or answering.usage is None or answering.ttft_ms is None:
+        answering = work.execution.answering if work.execution is not None else None
+        if key is None or work.kept is None or answering is None or answering.usage is None or answering.ttft_ms is None:
             return
-        if finish not in WELL_FINISHED or answering.model != plan.targets[0]:
+        if finish not in WELL_FINISHED or answering.model not in (plan.rungs or plan.targets[:1]):
+            return
+        if answering.outcome == "unconvincing":
             return
         answer = CachedAnswer(
             id=work.request.request_id,
@@ -307,7 +325,8 @@ class Pipeline:
         work.is_booked = True
         entry = work.entry
         attempts = work.execution.attempts if work.execution is not None else []
-        settle(entry, attempts, work.runtime.policy.models, work.runtime.baseline)
+        answering = work.execution.answering if work.execution is not None else None
+        settle(entry, attempts, work.runtime.policy.models, work.runtime.baseline, answering)
         entry.duration_ms = (self._clock() - work.started) * 1000
         entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in attempts), 0.0)
         self._ledger.put(entry)
@@ -348,5 +367,19 @@ class Pipeline:
         ]
 
 
+def _told(story: Mapping[str, Any]) -> str:
+    """Every route tried, and why the first target is that model where the route leaves it open."""
+    said = [f"{t['route']}: {t['why']}" for t in story["routes"]]
+    return "; ".join([*said, story["choice"]] if story.get("choice") else said)
+
+
 def _embedding(prompt: Prompt) -> Embedding | None:
     return prompt.embedding() if prompt.text.strip() and prompt.is_whole else None
+
+
+def _asked(plan: Plan, models: Mapping[str, Model]) -> str:
+    """Who answers by this plan, for a cache key; of a cascade all of its rungs, and what it asks of their answers."""
+    names = plan.rungs or plan.targets[:1]
+    asked = [f"{models[name].provider}/{models[name].id}" for name in names]
+    rules = [f" if {plan.accept[name]}" if name in plan.accept else "" for name in names]
+    return " > ".join(model + rule for model, rule in zip(asked, rules, strict=True))

@@ -38,14 +38,6 @@ class ChatRequest:
         return bool(options and options.include_usage)
 
     @cached_property
-    def last_user_text(self) -> str:
-        """The text of the last message by the user; empty if there is none."""
-        for message in reversed(self.head.messages):
-            if message.role == "user":
-                return message.text()
-        return ""
-
-    @cached_property
     def user_turns(self) -> int:
         return sum(message.role == "user" for message in self.head.messages)
 
@@ -81,6 +73,11 @@ class ChatRequest:
     @cached_property
     def has_system(self) -> bool:
         return any(m.role in ("system", "developer") for m in self.head.messages)
+
+    @property
+    def wants_audio(self) -> bool:
+        """Whether the answer is to be heard."""
+        return b'"audio"' in bytes(self.head.modalities)
 
     @cached_property
     def has_json_schema(self) -> bool:

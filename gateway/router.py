@@ -7,18 +7,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from classifiers.artifact import Artifact
 from classifiers.embed import StaticEmbedder
 from gateway.answers.faq import Faq
+from gateway.conversation import Turn, last_turn
+from gateway.judging.judge import Judge
+from gateway.policy.affinity import PINNED, Pinned
+from gateway.policy.catalog import Model
 from gateway.policy.compile import Policy
 from gateway.policy.engine import decide
 from gateway.policy.explain import explain
-from gateway.policy.model import Answer, Candidate, Decision, Denial, Facts, Plan
+from gateway.policy.model import Answer, Candidate, Decision, Denial, Facts, FactValue, Plan
+from gateway.policy.select import QUALITY
 from gateway.prompt import Prompt
 from gateway.request import ChatRequest
 from gateway.signals import gather
+
+SCORE: Final = "score."
+TOLD_APART: Final = (SCORE, QUALITY, f"{PINNED}.")  # facts that have a place of their own in the story
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,7 @@ class Routed:
 
     decision: Decision
     facts: Facts
+    turn: Turn
     prompt: Prompt
     draw: float
     passed: frozenset[str]
@@ -36,32 +45,49 @@ class Routed:
     @property
     def scores(self) -> dict[str, float]:
         """The classifier's probabilities, by class."""
-        return {k[6:]: float(v) for k, v in self.facts.values.items() if k.startswith("score.")}
+        return {name: float(value) for name, value in self._under(SCORE).items()}
+
+    @property
+    def qualities(self) -> dict[str, float]:
+        """The predicted quality of this request's answer, by model."""
+        return {name: float(value) for name, value in self._under(QUALITY).items()}
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a classifier had a look at the turn."""
+        return not {"class", "class_reason", "intent"}.isdisjoint(self.facts.values) or bool(self.qualities)
+
+    def _under(self, prefix: str) -> dict[str, FactValue]:
+        return {k.removeprefix(prefix): v for k, v in self.facts.values.items() if k.startswith(prefix)}
 
 
 @dataclass(frozen=True)
 class Router:
-    """One policy with what it decides by. embedder: there if the classifier, a FAQ or the cache needs it."""
+    """One policy with what it decides by. embedder: there if a classifier, a FAQ or the cache needs it."""
 
     policy: Policy
     classifier: Artifact | None
+    judge: Judge | None
     embedder: StaticEmbedder | None
     faqs: Mapping[str, Faq]
 
-    async def route(self, request: ChatRequest, candidates: Mapping[str, Candidate], draw: float) -> Routed:
-        """Decide, passing over FAQs that have nothing to say."""
-        prompt = Prompt(request.last_user_text, self.embedder)
-        facts = await gather(request, self.policy, prompt, self.classifier)
+    async def route(
+        self, request: ChatRequest, candidates: Mapping[str, Candidate], draw: float, pinned: Pinned | None = None
+    ) -> Routed:
+        """Decide, passing over FAQs that have nothing to say. pinned: the model that the conversation is with."""
+        turn = last_turn(request.head.messages)
+        prompt = Prompt(turn.last, self.embedder)
+        facts = await gather(request, self.policy, turn, prompt, self.judge, pinned)
         passed: frozenset[str] = frozenset()
         while True:
             decision = decide(self.policy, facts, candidates, draw, passed)
             if not isinstance(decision, Answer):
-                return Routed(decision, facts, prompt, draw, passed)
+                return Routed(decision, facts, turn, prompt, draw, passed)
             if decision.rule.static is not None:
-                return Routed(decision, facts, prompt, draw, passed, text=decision.rule.static)
+                return Routed(decision, facts, turn, prompt, draw, passed, text=decision.rule.static)
             found = self.faqs[str(decision.rule.faq)].answer(prompt, decision.rule.min_similarity)
             if found is not None:
-                return Routed(decision, facts, prompt, draw, passed, text=found.text, faq_entry=found.entry)
+                return Routed(decision, facts, turn, prompt, draw, passed, text=found.text, faq_entry=found.entry)
             passed |= {decision.route}
 
     def story(self, routed: Routed) -> dict[str, Any]:
@@ -75,7 +101,12 @@ class Router:
             "class": facts.values.get("class"),
             "confidence": facts.values.get("confidence"),
             "scores": routed.scores,
-            "facts": {k: v for k, v in facts.values.items() if not k.startswith("score.")},
+            "class_why": facts.missing.get("class"),
+            "judged": routed.turn.basis if routed.is_judged else None,
+            "intent": facts.values.get("intent"),
+            "qualities": routed.qualities,
+            "pinned": facts.values.get(PINNED),
+            "facts": {k: v for k, v in facts.values.items() if not k.startswith(TOLD_APART)},
             "missing": dict(facts.missing),
         }
         if isinstance(decision, Plan):
@@ -83,8 +114,9 @@ class Router:
             story |= {
                 "model": targets[0].name if targets else None,
                 "provider": targets[0].provider if targets else None,
-                "targets": [{"model": m.name, "provider": m.provider, "id": m.id} for m in targets],
+                "targets": [_told(m, decision) for m in targets],
                 "left_out": [{"model": name, "why": why} for name, why in decision.left_out],
+                "choice": decision.choice,
                 "cache": decision.cache.mode if decision.cache.mode != "off" else "bypass",
             }
         elif isinstance(decision, Answer):
@@ -96,3 +128,10 @@ class Router:
         ]
         story |= {"policy": self.policy.hash, "draw": routed.draw}
         return story
+
+
+def _told(model: Model, plan: Plan) -> dict[str, str]:
+    """A target for people: who it is and, in a cascade, when its answer stands."""
+    rule = plan.accept.get(model.name)
+    told = {"model": model.name, "provider": model.provider, "id": model.id}
+    return told if rule is None else {**told, "accept": str(rule)}

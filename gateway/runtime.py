@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.execute import Target
 from gateway.policy.catalog import Model
 from gateway.policy.compile import Policy
 from gateway.policy.model import Candidate
 from gateway.router import Router
+from gateway.running import Target
 
 
 @dataclass(frozen=True)

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
+from typing import Final
 
-from classifiers.artifact import Artifact
+from gateway.conversation import Turn
+from gateway.judging.judge import Judge
 from gateway.pii import find_pii
+from gateway.policy.affinity import Pinned
 from gateway.policy.compile import Policy
 from gateway.policy.engine import FORCED, is_routed
-from gateway.policy.model import UNSURE, Facts, FactValue
+from gateway.policy.model import Facts, FactValue
 from gateway.prompt import Prompt
 from gateway.request import ChatRequest
 
-log = logging.getLogger("turnout.signals")
-
-# Up to this length scoring takes well under a millisecond and stays on the event loop; a longer text goes to a
-# thread, where `max_ms` can hold it to its time (benchmarks/classifier.py).
 TOLD = ("system", "developer")  # the app's own words: an address in them would mark all of its traffic
-INLINE_CHARS_MAX = 4_000
-# The same for the search for personal data: of the texts made to be slow it takes 0.3 to 1 ms, of others 20 µs.
+# Up to this length the search for personal data stays on the event loop: of the texts made to be slow it takes 0.3 to
+# 1 ms, of others 20 µs.
 PII_INLINE_CHARS_MAX = 1_500
+JUDGED: Final = frozenset({"class", "quality", "intent"})
 
 
-async def gather(request: ChatRequest, policy: Policy, prompt: Prompt, classifier: Artifact | None) -> Facts:
-    """The facts that this policy needs of this request."""
+async def gather(
+    request: ChatRequest, policy: Policy, turn: Turn, prompt: Prompt, judge: Judge | None, pinned: Pinned | None = None
+) -> Facts:
+    """The facts that this policy needs of this request. turn: what classifiers judge. pinned: what holds the conversation."""
     values: dict[str, FactValue] = {"model": request.head.model}
     missing: dict[str, str] = {}
     if request.forced_route is not None:
@@ -37,8 +38,13 @@ async def gather(request: ChatRequest, policy: Policy, prompt: Prompt, classifie
         values["pii"] = await _holds_pii(request)
     for name, value in request.tags.items():
         values[f"tag.{name}"] = value
-    if policy.classifier is not None and classifier is not None and _is_scored(policy, request):
-        await _classify(values, missing, policy, prompt, classifier)
+    if pinned is not None:
+        values |= pinned.facts()
+    wanted = wanted_of(policy, request)
+    if judge is not None and wanted:
+        judgement = await judge.judge(turn, prompt, wanted)
+        values |= judgement.values
+        missing |= judgement.missing
     return Facts(values, missing)
 
 
@@ -60,40 +66,12 @@ async def _holds_pii(request: ChatRequest) -> bool:
     return await asyncio.to_thread(find_pii, *texts) is not None  # at most pii.TEXT_CHARS_MAX: it ends by itself
 
 
-def _is_scored(policy: Policy, request: ChatRequest) -> bool:
-    """A model named outright and a forced route need no score."""
-    return (
-        bool({"class", "confidence"} & policy.needs)
-        and request.forced_route is None
-        and request.head.model not in policy.models
-        and is_routed(policy, request.head.model)
-    )
-
-
-async def _classify(
-    values: dict[str, FactValue], missing: dict[str, str], policy: Policy, prompt: Prompt, classifier: Artifact
-) -> None:
-    rule = policy.classifier
-    assert rule is not None
-    if not prompt.text.strip():
-        values["class"], values["confidence"] = UNSURE, 0.0
-        missing["score"] = "there is no text by the user"
-        return
-    try:
-        if len(prompt.text) <= INLINE_CHARS_MAX:
-            scores = _score(prompt, classifier)
-        else:
-            scores = await asyncio.wait_for(asyncio.to_thread(_score, prompt, classifier), rule.max_ms / 1000)
-    except TimeoutError:
-        values["class"] = rule.on_error
-        missing["confidence"] = f"the classifier took longer than max_ms: {rule.max_ms:g}"
-        return
-    best = max(scores, key=lambda name: scores[name])
-    values["class"] = best if scores[best] >= rule.abstain_below else UNSURE
-    values["confidence"] = scores[best]
-    for name, score in scores.items():
-        values[f"score.{name}"] = score
-
-
-def _score(prompt: Prompt, classifier: Artifact) -> dict[str, float]:
-    return classifier.score(prompt.text, prompt.embedding())
+def wanted_of(policy: Policy, request: ChatRequest) -> frozenset[str]:
+    """What classifiers are asked for: nothing for a model named outright, of a forced route what it chooses by."""
+    if request.forced_route is not None:
+        chooses = any(r.name == request.forced_route and r.select is not None for r in policy.routes)
+        return frozenset({"quality"}) if chooses else frozenset()
+    if request.head.model in policy.models or not is_routed(policy, request.head.model):
+        return frozenset()
+    needs = policy.needs
+    return needs & JUDGED | (frozenset({"class"}) if "confidence" in needs else frozenset())

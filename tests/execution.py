@@ -1,7 +1,7 @@
 """What it takes to run a plan against scripted providers, in virtual time."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -9,12 +9,13 @@ import msgspec
 from gateway import chat
 from gateway.attempt import Attempt
 from gateway.errors import UpstreamError
-from gateway.execute import Execution, Target
+from gateway.execute import Execution
 from gateway.health import Health
 from gateway.policy.catalog import Model
-from gateway.policy.model import CacheRule, Plan, Retry, Timeouts
+from gateway.policy.model import AcceptRule, CacheRule, Plan, Retry, Timeouts
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.request import ChatRequest
+from gateway.running import Target
 from gateway.usage import Usage
 
 USAGE = Usage(input=7, output=3)
@@ -111,11 +112,13 @@ class Bench:
         backoff_s: float = 0.2,
         timeouts: Timeouts | None = None,
         left_out: tuple[tuple[str, str], ...] = (),
+        accept: Mapping[str, AcceptRule] | None = None,
+        **asked: Any,
     ) -> Execution:
         names = names or tuple(self.providers)
         limits, retry = timeouts or Timeouts(), Retry(attempts, backoff_s)
-        plan = Plan("r", "rule:r", names[0], names, limits, retry, CacheRule(), left_out)
-        execution = Execution(plan, [self.targets[name] for name in names], request(is_stream), self.clock)
+        plan = Plan("r", "rule:r", names[0], names, limits, retry, CacheRule(), left_out, accept or {})
+        execution = Execution(plan, [self.targets[name] for name in names], request(is_stream, **asked), self.clock)
         self.attempts = execution.attempts
         return execution
 
@@ -138,6 +141,7 @@ class Bench:
         return [f"{a.model} {a.outcome}" for a in self.attempts]
 
 
-def request(is_stream: bool = True, text: str = "x" * 400) -> ChatRequest:
-    body = msgspec.json.encode({"model": "auto", "stream": is_stream, "messages": [{"role": "user", "content": text}]})
+def request(is_stream: bool = True, text: str = "x" * 400, **fields: Any) -> ChatRequest:
+    messages = [{"role": "user", "content": text}]
+    body = msgspec.json.encode({"model": "auto", "stream": is_stream, "messages": messages, **fields})
     return ChatRequest("req_1", body, chat.read_head(body))

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from gateway.errors import AllTargetsFailed, ClientError, DeadlineExceeded, UpstreamError
-from gateway.execute import BACKOFF_MAX_S, HELD_BYTES_MAX
+from gateway.execute import BACKOFF_MAX_S
 from gateway.policy.model import Timeouts
 from gateway.providers.base import Piece
+from gateway.running import HELD_BYTES_MAX
 from gateway.usage import Usage
 from tests.execution import BAD_REQUEST, BUSY, CONTENT, GONE, PREAMBLE, STREAM, TOO_LONG, USAGE, Bench, Script, Scripted, fault
 from tests.virtual_time import run

@@ -13,12 +13,14 @@ from typing import Any, TypeAlias
 import msgspec
 
 from gateway.cli.table import coloured
+from gateway.edge.auth import authenticate
 from gateway.edge.openai_chat import read_request
 from gateway.errors import ClientError, ConfigError, UsageError
 from gateway.loading import load_router
 from gateway.policy.model import Candidate
 from gateway.policy.schema import TestSpec, policy_json_schema
 from gateway.router import Router
+from gateway.sessions import session_draw
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -109,9 +111,8 @@ def explain_prompt(args: argparse.Namespace) -> int:
             raise UsageError(f"--header {item!r}: write NAME=VALUE, as x-turnout-tags=data=confidential")
         headers[name.lower().encode()] = value.encode()
     router = load_router(args.file)
-    draw = random.random() if args.draw is None else args.draw
     body = {"model": args.model, "messages": [{"role": "user", "content": args.prompt}]}
-    story = _decide(router, body, headers, draw)
+    story = _decide(router, body, headers, args.draw)
     print(json.dumps(story, indent=2, ensure_ascii=False) if args.json else _told(story))
     return 1 if story["decision"] == "denial" else 0
 
@@ -155,14 +156,24 @@ def _failures(router: Router, test: TestSpec) -> list[str]:
     ]
 
 
-def _decide(router: Router, body: dict[str, Any], headers: dict[bytes, bytes], draw: float) -> dict[str, Any]:
-    """One decision as if every provider were up: a policy's tests must not depend on whose keys are set."""
+def _decide(router: Router, body: dict[str, Any], headers: dict[bytes, bytes], draw: float | None) -> dict[str, Any]:
+    """One decision as if every provider were up: a policy's tests must not depend on whose keys are set.
+
+    draw: None for one as the gateway makes it, always the same for a session.
+    """
     candidates = {m.name: Candidate(m.name, m.provider, m.context_tokens) for m in router.policy.models.values()}
     try:
         request = read_request("explain", msgspec.json.encode(body), headers)
     except ClientError as exc:
         raise ConfigError(exc.message) from exc
+    if draw is None:
+        draw = random.random() if request.session is None else session_draw(request.session, authenticate(headers))
     return router.story(asyncio.run(router.route(request, candidates, draw)))
+
+
+def _target(target: dict[str, str]) -> str:
+    accept = f", accepted if {target['accept']}" if "accept" in target else ""
+    return f"{target['model']} ({target['provider']}: {target['id']}{accept})"
 
 
 def _told(story: dict[str, Any]) -> str:
@@ -171,12 +182,16 @@ def _told(story: dict[str, Any]) -> str:
     elif story["decision"] == "answer":
         lines = [f"route {story['route']}: answered without a model: {story['answer']!r}"]
     else:
-        targets = " → ".join(f"{t['model']} ({t['provider']}: {t['id']})" for t in story["targets"]) or "nothing"
+        targets = " → ".join(map(_target, story["targets"])) or "nothing"
         lines = [f"route {story['route']}: {targets}; cache {story['cache']}"]
         lines += [f"  left out: {left['model']} ({left['why']})" for left in story["left_out"]]
     if story["class"] is not None:
         scores = ", ".join(f"{name} {score:.2f}" for name, score in story["scores"].items())
-        lines.append(f"class {story['class']}, confidence {story['confidence'] or 0:.2f} ({scores})")
+        lines.append(f"class {story['class']}, confidence {story['confidence'] or 0:.2f} ({scores or story['class_why']})")
+    if story["intent"] is not None:
+        lines.append(f"intent {story['intent']}, confidence {story['facts']['intent.confidence']:.2f}")
+    if story.get("choice"):
+        lines.append(story["choice"])
     width = max(len(r["route"]) for r in story["routes"])
     lines += [f"  {'→' if r['matched'] else ' '} {r['route']:<{width}}  {r['why']}" for r in story["routes"]]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from gateway.edge.asgi import ClientLeft, read_body
+from gateway.edge.auth import authenticate
 from gateway.edge.openai_chat import read_request
 from gateway.edge.openai_errors import error_response
 from gateway.edge.request_headers import request_id
@@ -21,12 +22,15 @@ from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
 from gateway.policy.compile_models import AUTO
 from gateway.runtime import CurrentRuntime
+from gateway.sessions import Sessions, session_draw
 
 CHAT_PATH = "/v1/chat/completions"
 ENDPOINTS = "POST /v1/chat/completions, GET /v1/models, POST /v1/route, GET /v1/requests/{id}, GET /health/ready"
 
 
-def api_routes(current: CurrentRuntime, ledger: LedgerWriter, status: Status, body_bytes_max: int) -> APIRouter:
+def api_routes(
+    current: CurrentRuntime, ledger: LedgerWriter, sessions: Sessions, status: Status, body_bytes_max: int
+) -> APIRouter:
     """The routes. status: what readiness reports."""
     router = APIRouter()
 
@@ -50,7 +54,10 @@ def api_routes(current: CurrentRuntime, ledger: LedgerWriter, status: Status, bo
         body = await read_body(headers, request.receive, body_bytes_max)
         runtime = current.now
         chat_request = read_request(request_id(headers), body, headers)
-        routed = await runtime.router.route(chat_request, runtime.candidates(), random.random())
+        tenant, session = authenticate(headers), chat_request.session
+        draw = random.random() if session is None else session_draw(session, tenant)
+        pinned = sessions.pinned(chat_request, tenant)
+        routed = await runtime.router.route(chat_request, runtime.candidates(), draw, pinned)
         return runtime.router.story(routed)
 
     # A POST never comes here: it goes straight to its handler, past this router.

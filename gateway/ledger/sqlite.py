@@ -14,7 +14,7 @@ from gateway.errors import ConfigError
 from gateway.ledger.base import Entry
 from gateway.usage import Usage
 
-VERSION = 1
+VERSION = 2
 BUSY_TIMEOUT_MS = 5_000
 
 _SCHEMA = """
@@ -35,10 +35,13 @@ CREATE TABLE attempt (
     entry INTEGER NOT NULL REFERENCES entry (id), n INTEGER NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
     outcome TEXT NOT NULL, status INTEGER, ttft_ms REAL, duration_ms REAL NOT NULL, busy_s REAL NOT NULL,
     usage_input INTEGER, usage_output INTEGER, usage_cached_input INTEGER, usage_cache_write INTEGER,
-    usage_reasoning INTEGER, usage_estimated INTEGER, cost_nusd INTEGER, error TEXT, fault TEXT,
+    usage_reasoning INTEGER, usage_estimated INTEGER, cost_nusd INTEGER, error TEXT, fault TEXT, accept TEXT,
     PRIMARY KEY (entry, n)
 ) STRICT, WITHOUT ROWID;
 """
+
+# From the layout that is the index to the next one.
+_CHANGES = {1: "ALTER TABLE attempt ADD COLUMN accept TEXT"}
 
 _USAGE = ("usage_input", "usage_output", "usage_cached_input", "usage_cache_write", "usage_reasoning", "usage_estimated")
 _PLAIN = (
@@ -73,7 +76,7 @@ class SqliteLedger:
         values += [msgspec.json.encode(getattr(entry, name)).decode() for name in _JSON]
         id_ = self._db.execute(_INSERT_ENTRY, [*values, *_usage_values(entry.usage)]).lastrowid
         rows = (
-            [id_, n, *(getattr(a, name) for name in _ATTEMPT), *_usage_values(a.usage)]
+            [id_, n, *(getattr(a, name) for name in _ATTEMPT), *_usage_values(a.usage), _accept_text(a)]
             for n, a in enumerate(entry.attempts, start=1)
         )
         self._db.executemany(_INSERT_ATTEMPT, rows)
@@ -90,7 +93,7 @@ class SqliteLedger:
         return Entry(
             **plain,
             usage=_usage(row),
-            attempts=[Attempt(**{name: a[name] for name in _ATTEMPT}, usage=_usage(a)) for a in attempts],
+            attempts=[_attempt(a) for a in attempts],
         )
 
     def close(self) -> None:
@@ -128,18 +131,18 @@ def _migrate(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     if version > VERSION:
         message = f"the ledger '{path}' was written by a newer Turnout (layout {version}, this one knows {VERSION}); upgrade"
         raise ConfigError(message)
-    if version == VERSION:
-        return
+    if version == VERSION or (read_only and version > 0):
+        return  # whoever only reads asks for nothing that an older layout lacks
     if read_only:
         said = f"the ledger '{path}' is empty: no gateway has written to it"
         raise ConfigError(f"{said}; start the gateway, or set TURNOUT_DATA_DIR to the folder of the one that runs")
     # Two processes may come here at once: whoever gets the lock second finds the work done.
     db.isolation_level = None
     db.execute("BEGIN IMMEDIATE")
-    if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-        for statement in _SCHEMA.split(";\n"):
-            db.execute(statement)
-        db.execute(f"PRAGMA user_version = {VERSION}")
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    for statement in _SCHEMA.split(";\n") if version == 0 else [_CHANGES[v] for v in range(version, VERSION)]:
+        db.execute(statement)
+    db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute("COMMIT")
     db.isolation_level = "DEFERRED"
 
@@ -162,9 +165,18 @@ def _usage(row: sqlite3.Row) -> Usage | None:
     return Usage(input_, output, cached, written, reasoning, bool(estimated))
 
 
+def _accept_text(attempt: Attempt) -> str | None:
+    return None if attempt.accept is None else msgspec.json.encode(attempt.accept).decode()
+
+
+def _attempt(row: sqlite3.Row) -> Attempt:
+    accept = None if row["accept"] is None else msgspec.json.decode(row["accept"])
+    return Attempt(**{name: row[name] for name in _ATTEMPT}, usage=_usage(row), accept=accept)
+
+
 def _insert(table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
 _INSERT_ENTRY = _insert("entry", [*_PLAIN, *_JSON, *_USAGE])
-_INSERT_ATTEMPT = _insert("attempt", ["entry", "n", *_ATTEMPT, *_USAGE])
+_INSERT_ATTEMPT = _insert("attempt", ["entry", "n", *_ATTEMPT, *_USAGE, "accept"])

@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from gateway.policy import schema, schema_routes
+from gateway.policy import schema, schema_models, schema_routes
 from gateway.policy.catalog import Model, PriceLookup, Provider
+from gateway.policy.compile_cascade import Rungs, compile_rungs, savings
 from gateway.policy.compile_models import serve
 from gateway.policy.conditions import BadCondition, Every, Test, compile_condition, model_globs
 from gateway.policy.errors import PolicyError, Problem
-from gateway.policy.model import AnswerRule, CacheRule, Retry, Timeouts
+from gateway.policy.model import AnswerRule, CacheRule, Calibration, Retry, Saving, SelectRule, Timeouts
 from gateway.policy.problems import problem_of, unknown_name
+from gateway.policy.select import misplaced
 from gateway.policy.source import Path, Source, parse_source
 
 DIRECT = "direct"  # the ledger's route name of a request that names a model outright
@@ -29,20 +31,35 @@ _File = TypeVar("_File", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Route:
-    """A row of the policy, compiled. Exactly one of `arms` and `answer` is there.
+    """A row of the policy, compiled. Exactly one of `arms`, `cascade`, `select` and `answer` is there.
 
     arms: (model, upper bound of its share in [0, 1]); one arm of 1.0 unless the route splits.
+    cascade: the rungs in order, each with when its answer stands; None for the last. savings: by rung, where prices say.
     """
 
     name: str
     when: Every | None
     arms: tuple[tuple[str, float], ...]
+    cascade: Rungs
+    savings: Mapping[str, Saving]
+    select: SelectRule | None
     fallback: tuple[str, ...]
     answer: AnswerRule | None
     timeouts: Timeouts
     retry: Retry
     cache: CacheRule
     uses_class: bool
+
+    @property
+    def calibrations(self) -> tuple[str, ...]:
+        """The calibration files that its cascade names."""
+        return tuple(rule.calibration.file for _, rule in self.cascade if rule is not None and rule.calibration is not None)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that a request of this route may be sent to."""
+        chosen = self.select.models if self.select else ()
+        return tuple(dict.fromkeys((*(m for m, _ in self.arms), *(m for m, _ in self.cascade), *chosen, *self.fallback)))
 
 
 @dataclass(frozen=True)
@@ -114,6 +131,7 @@ class _Compiler:
         self.source, self.spec, self.env, self.price_of, self.read_file = source, spec, env, price_of, read_file
         self.problems: list[Problem] = []
         self.faqs: dict[str, schema.FaqFile] = {}
+        self.models: Mapping[str, Model] = {}
         self.digest = hashlib.sha256(source.text.encode())
 
     def problem(self, path: Path, message: str) -> None:
@@ -122,6 +140,7 @@ class _Compiler:
     def policy(self) -> Policy:
         spec = self.spec
         served = serve(spec, self.env, self.price_of, self.problem)
+        self.models = served.models
         if spec.baseline is not None:
             self.known_model(spec.baseline, ("baseline",))
         timeouts = _timeouts(Timeouts(), spec.defaults.timeouts)
@@ -135,7 +154,9 @@ class _Compiler:
             raise PolicyError(self.problems)
         conditions = [r.when for r in routes if r.when is not None]
         needs = {fact for condition in conditions for fact in condition.facts()}
-        if any(m.context_tokens for m in served.models.values()):
+        if any(r.select is not None for r in routes):
+            needs.add("quality")
+        if any(m.context_tokens for m in served.models.values()) or any(r.savings for r in routes):
             needs.add("tokens_in")
         return Policy(
             hash=self.digest.hexdigest()[:12],
@@ -167,17 +188,32 @@ class _Compiler:
             self.known_model(spec.model, (*path, "model"))
         for k, arm in enumerate(spec.split or ()):
             self.known_model(arm.model, (*path, "split", k, "model"))
-        for k, name in enumerate(spec.fallback):
-            self.known_model(name, (*path, "fallback", k))
+        for k, rung in enumerate(spec.cascade or ()):
+            self.known_model(rung.model, (*path, "cascade", k, "model"))
+        for key in ("models", "fallback"):
+            for k, name in enumerate(getattr(spec, key) or ()):
+                self.known_model(name, (*path, key, k))
         when = self.when(spec, path)
         uses = set(when.facts()) if when else set()
         uses_class = bool(uses & {"class", "confidence"})
         if uses_class and self.spec.classifier is None:
             self.problem((*path, "when"), "`class` and `confidence` need a `classifier:` section, as `classifier: {}`")
+        if "intent" in uses and (self.spec.classifier is None or self.spec.classifier.intents is None):
+            self.problem((*path, "when"), "`intent` needs an intent artifact, as `classifier: {intents: my-intents}`")
+        if spec.select is not None and self.spec.classifier is None:
+            self.problem(
+                (*path, "select"), "`select` needs a classifier that predicts quality, as `classifier: {artifact: mine}`"
+            )
+        for k, message in misplaced(spec.models or (), self.models):
+            self.problem((*path, "models", k), message)
+        rungs = compile_rungs(spec.cascade or [], (*path, "cascade"), self.provider_of, self.calibration, self.problem)
         return Route(
             name=spec.name,
             when=when,
             arms=_arms(spec),
+            cascade=rungs,
+            savings=savings(rungs, self.models),
+            select=_select(spec.models, spec.quality) if spec.models else None,
             fallback=tuple(spec.fallback),
             answer=self.answer(spec.answer, path) if spec.answer else None,
             timeouts=_timeouts(timeouts, spec.timeouts),
@@ -185,6 +221,28 @@ class _Compiler:
             cache=_cache(cache, spec.cache),
             uses_class=uses_class,
         )
+
+    def provider_of(self, model: str) -> schema_models.ProviderSpec | None:
+        spec = self.spec.models.get(model)
+        return self.spec.providers.get(spec.provider) if spec else None
+
+    def calibration(self, name: str, path: Path) -> Calibration | None:
+        """A calibration file; None, and a problem, if it is none."""
+        try:
+            text = self.read_file(name)
+        except (OSError, ValueError) as exc:  # not there; not UTF-8
+            reason = getattr(exc, "strerror", None) or str(exc)
+            self.problem(path, f"cannot read calibration file '{name}': {reason}")
+            return None
+        self.digest.update(text.encode())
+        try:
+            found = _validated(schema_routes.ConfidenceFile, parse_source(name, text))
+        except PolicyError as exc:
+            self.problems.extend(p for p in exc.problems if p not in self.problems)
+            return None
+        w = found.weights
+        curve = tuple((z, p) for z, p in found.curve)
+        return Calibration(name, (w.mean_logprob, w.lowest_window, w.margin, w.log_tokens), found.bias, curve)
 
     def when(self, spec: schema_routes.RouteSpec, path: Path) -> Every | None:
         if spec.when is None:
@@ -249,6 +307,10 @@ class _Compiler:
             self.known_model(expect.model, ("tests", i, "expect", "model"))
         if expect == schema.Expectation():
             self.problem(("tests", i, "expect"), "expects nothing, so it cannot fail; name a route, class, model or cache")
+
+
+def _select(models: list[str], quality: float | None) -> SelectRule:
+    return SelectRule(tuple(models)) if quality is None else SelectRule(tuple(models), quality)
 
 
 def _arms(spec: schema_routes.RouteSpec) -> tuple[tuple[str, float], ...]:

@@ -194,6 +194,7 @@ _TESTS: Mapping[str, Callable[[Any], tuple[str, Test]]] = {
 LEAVES: Mapping[str, tuple[str, str]] = {
     "class": ("class", "the classifier's word for the request: skip, small, strong or unsure"),
     "confidence": ("share", "the calibrated probability of that class"),
+    "intent": ("words", "the intent that the text has, by `classifier.intents`; `oos` where it has none of them for sure"),
     "model": ("words", "the model name that the caller asked for; globs"),
     "has_tools": ("truth", "the request offers tools, or holds a tool's call or result"),
     "has_images": ("truth", "a message holds an image"),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
+from dataclasses import replace
 
+from gateway.policy.affinity import pinned_of, stay
 from gateway.policy.compile import DIRECT, Policy, Route
 from gateway.policy.compile_models import AUTO
-from gateway.policy.model import Answer, Candidate, Decision, Denial, Facts, Plan
+from gateway.policy.model import Answer, Candidate, Decision, Denial, Facts, Plan, SelectRule
+from gateway.policy.select import choose
 
 FORCED = "forced_route"  # the fact that x-turnout-route sets
 
@@ -30,7 +33,7 @@ def decide(
         return Denial("model_not_found", f"model '{requested}' is not served here and no route asks for it; known: {known}")
     for route in policy.routes:
         if route.name not in passed and (route.when is None or route.when.matches(facts.values)):
-            return _take(route, _decided_by(route, facts), facts, candidates, draw)
+            return _take(policy, route, _decided_by(route, facts), facts, candidates, draw)
     # The compiler sees to a last route without `when`, and a FAQ is never the last.
     raise AssertionError(f"policy {policy.hash} has no default route")
 
@@ -45,7 +48,7 @@ def _forced(
 ) -> Decision:
     for route in policy.routes:
         if route.name == name and name not in passed:
-            return _take(route, f"forced:{name}", facts, candidates, draw)
+            return _take(policy, route, f"forced:{name}", facts, candidates, draw)
     if name in passed:
         return Denial("route_not_found", f"route '{name}' answers from a FAQ that has no entry for this")
     known = ", ".join(r.name for r in policy.routes)
@@ -57,12 +60,93 @@ def _direct(policy: Policy, model: str, facts: Facts, candidates: Mapping[str, C
     return Plan(DIRECT, f"requested:{model}", model, targets, policy.timeouts, policy.retry, policy.cache, left_out)
 
 
-def _take(route: Route, decided_by: str, facts: Facts, candidates: Mapping[str, Candidate], draw: float) -> Plan | Answer:
+def _take(
+    policy: Policy, route: Route, decided_by: str, facts: Facts, candidates: Mapping[str, Candidate], draw: float
+) -> Plan | Answer:
     if route.answer is not None:
         return Answer(route.name, decided_by, route.answer)
-    chosen = next((model for model, upto in route.arms if draw < upto), route.arms[-1][0])
-    targets, left_out = _sift(tuple(dict.fromkeys((chosen, *route.fallback))), facts, candidates)
-    return Plan(route.name, decided_by, chosen, targets, route.timeouts, route.retry, route.cache, left_out)
+    if route.select is not None:
+        plan = _selected(route, route.select, decided_by, facts, candidates)
+    elif route.cascade:
+        plan = _cascaded(route, decided_by, facts, candidates)
+    else:
+        chosen = next((model for model, upto in route.arms if draw < upto), route.arms[-1][0])
+        plan = _plan(route, decided_by, (chosen,), facts, candidates)
+    return _held(policy, route, plan, facts, candidates)
+
+
+def _plan(route: Route, decided_by: str, names: tuple[str, ...], facts: Facts, candidates: Mapping[str, Candidate]) -> Plan:
+    """To ask these models, then the route's fallbacks."""
+    targets, left_out = _sift(tuple(dict.fromkeys((*names, *route.fallback))), facts, candidates)
+    return Plan(route.name, decided_by, names[0], targets, route.timeouts, route.retry, route.cache, left_out)
+
+
+def _cascaded(route: Route, decided_by: str, facts: Facts, candidates: Mapping[str, Candidate]) -> Plan:
+    """To ask the rungs that can save something, from the bottom to the top, then the route's fallbacks.
+
+    Without its last rung, which they are compared with, a cascade has need of all others.
+    """
+    last, tokens_in = route.cascade[-1][0], facts.values.get("tokens_in")
+    dear: dict[str, str] = {}
+    if candidates[last].unavailable is None:
+        why = f"asking it costs as much as '{last}' for this request, so it cannot save anything"
+        dear = {m: why for m, saving in route.savings.items() if not saving.is_any(int(tokens_in or 0))}
+    names = tuple(model for model, _ in route.cascade if model not in dear)
+    plan = _plan(route, decided_by, names, facts, candidates)
+    return replace(
+        plan,
+        left_out=(*dear.items(), *plan.left_out),
+        accept={model: rule for model, rule in route.cascade if rule is not None and model in plan.targets},
+        rungs=tuple(model for model in plan.targets if model in names),
+    )
+
+
+def _selected(route: Route, rule: SelectRule, decided_by: str, facts: Facts, candidates: Mapping[str, Candidate]) -> Plan:
+    """To ask the cheapest model that is good enough. What is wanted does not depend on who can be asked just now."""
+    askable, left_out = _sift(rule.models, facts, candidates)
+    wanted, choice = choose(rule, facts, rule.models), choose(rule, facts, askable)
+    plan = _plan(route, decided_by, (choice.model,), facts, candidates)
+    unknown = facts.values.get("class_reason") or "unknown"
+    by = f"quality:{choice.model}" + (f"({unknown})" if choice.quality is None else f"@{choice.quality:.2f}")
+    return replace(
+        plan,
+        wanted=wanted.model,
+        decided_by=decided_by if FORCED in facts.values else by,
+        left_out=tuple(dict.fromkeys((*left_out, *plan.left_out))),
+        choice=choice.why,
+    )
+
+
+def _held(policy: Policy, route: Route, plan: Plan, facts: Facts, candidates: Mapping[str, Candidate]) -> Plan:
+    """The plan, or one that stays with the model that the conversation is with.
+
+    INVARIANT: only with a model of the route that was chosen, so that no pin takes a request where its route does not go.
+    """
+    pinned = pinned_of(facts)
+    if pinned is None or pinned.model not in route.models or not plan.targets:
+        return plan
+    first, name = plan.targets[0], pinned.model
+    if candidates[name].unavailable is not None or _too_long(candidates[name], facts) is not None:
+        return plan
+    if name != first:
+        held = stay(pinned, policy.models[name].price, first, policy.models[first].price)
+        if not held.stays:
+            return replace(plan, choice=f"{plan.choice}; {held.why}" if plan.choice else held.why)
+        why = held.why
+    elif pinned.by == "tool-loop" and name in plan.accept:
+        why = f"'{name}' is in the middle of a tool loop, so its answer stands"
+    else:
+        return plan
+    return replace(
+        plan,
+        decided_by=f"{pinned.by}:{name}",
+        wanted=name,
+        targets=tuple(dict.fromkeys((name, *plan.targets))),
+        left_out=tuple(left for left in plan.left_out if left[0] != name),  # a rung that it would not pay to judge
+        accept={model: rule for model, rule in plan.accept.items() if model != name},
+        rungs=(),
+        choice=why,
+    )
 
 
 def _sift(
@@ -76,13 +160,12 @@ def _sift(
     left_out = []
     fitting = []
     too_long = []
-    tokens_in = facts.values.get("tokens_in")
     for name in names:
         candidate = candidates[name]
         if candidate.unavailable is not None:
             left_out.append((name, candidate.unavailable))
-        elif isinstance(tokens_in, int) and candidate.context_tokens is not None and tokens_in > candidate.context_tokens:
-            too_long.append((name, f"about {tokens_in} tokens do not fit its context of {candidate.context_tokens}"))
+        elif (why := _too_long(candidate, facts)) is not None:
+            too_long.append((name, why))
         else:
             fitting.append(name)
     if not fitting:
@@ -90,10 +173,22 @@ def _sift(
     return tuple(fitting), tuple(left_out + too_long)
 
 
+def _too_long(candidate: Candidate, facts: Facts) -> str | None:
+    tokens_in = facts.values.get("tokens_in")
+    if isinstance(tokens_in, int) and candidate.context_tokens is not None and tokens_in > candidate.context_tokens:
+        return f"about {tokens_in} tokens do not fit its context of {candidate.context_tokens}"
+    return None
+
+
 def _decided_by(route: Route, facts: Facts) -> str:
-    """`classifier:CLASS@CONFIDENCE` where the classifier had a say, else `rule:ROUTE`."""
+    """`classifier:CLASS@CONFIDENCE` where the classifier had a say, `classifier:CLASS(REASON)` where it had none to give.
+
+    Else `rule:ROUTE`.
+    """
     kind = facts.values.get("class")
     if kind is None or not (route.uses_class or route.when is None):
         return f"rule:{route.name}"
-    confidence = facts.values.get("confidence")
+    reason, confidence = facts.values.get("class_reason"), facts.values.get("confidence")
+    if reason is not None:
+        return f"classifier:{kind}({reason})"
     return f"classifier:{kind}" + (f"@{confidence:.2f}" if isinstance(confidence, float) else "")

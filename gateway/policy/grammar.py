@@ -42,3 +42,20 @@ class Strict(BaseModel):
     """Unknown keys are errors; values are what they are, not what they could be read as."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+_FLOOR = re.compile(r"^\s*>=\s*(-?[0-9]*\.?[0-9]+)\s*$")
+
+
+def _floor(value: object) -> float:
+    found = _FLOOR.match(value) if isinstance(value, str) else None
+    if found:
+        return float(found[1])
+    message = f'a lower bound such as ">=0.8" is expected, not {value!r}'
+    raise PydanticCustomError("floor", "{message}", {"message": message})
+
+
+Floor = Annotated[
+    float, BeforeValidator(_floor), WithJsonSchema({"type": "string", "pattern": _FLOOR.pattern}, mode="validation")
+]
+"""A number that something must reach, written as a comparison like everywhere else in a policy: `">=0.8"`."""

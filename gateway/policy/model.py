@@ -16,7 +16,8 @@ class Facts:
     """What is known of a request: one map from a fact's name to its value.
 
     Only facts that the policy needs are there. `missing` says why one that it needs is not, for explain.
-    Tags stand under `tag.NAME`, the classifier's probabilities under `score.CLASS`.
+    Tags stand under `tag.NAME`, the classifier's probabilities under `score.CLASS`, predicted qualities under
+    `quality.MODEL`. `class_reason`: one word for why the class is none that the classifier gave.
     """
 
     values: Mapping[str, FactValue]
@@ -79,6 +80,98 @@ class AnswerRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """The same question asked `samples` times; at least `share` of the answers must say the same."""
+
+    samples: int = 3
+    share: float = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What makes a confidence of log-probabilities: a file's name, and its logistic model.
+
+    weights: of mean_logprob, lowest_window, margin and the logarithm of the tokens, in this order. curve: points of
+    (log-odds, probability), none if the log-odds are taken at their word.
+    """
+
+    file: str
+    weights: tuple[float, float, float, float]
+    bias: float
+    curve: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptRule:
+    """When the answer of a cascade's rung stands. None: not looked at.
+
+    confidence: probability that the answer is right, calibrated, from its log-probabilities. mean_logprob,
+    lowest_window: natural logarithms, at most 0. margin: between the likeliest token and the next, 0 or more.
+    calibration: None is the one that is shipped.
+    """
+
+    confidence: float | None = None
+    mean_logprob: float | None = None
+    lowest_window: float | None = None
+    margin: float | None = None
+    min_chars: int | None = None
+    max_chars: int | None = None
+    agreement: Agreement | None = None
+    calibration: Calibration | None = None
+    valid_json: bool = True
+    no_refusal: bool = True
+    no_repetition: bool = True
+
+    @property
+    def needs_logprobs(self) -> bool:
+        """Whether the model must say how likely its tokens were."""
+        return not (self.confidence is None and self.mean_logprob is None and self.lowest_window is None and self.margin is None)
+
+    def __str__(self) -> str:
+        """As in the policy, in one line: for explain and the dry run."""
+        floors = ("confidence", "mean_logprob", "lowest_window", "margin")
+        parts = [f"{name} >= {getattr(self, name):g}" for name in floors if getattr(self, name) is not None]
+        parts += [f"{name} {getattr(self, name)}" for name in ("min_chars", "max_chars") if getattr(self, name) is not None]
+        if self.agreement is not None:
+            parts.append(f"agreement {self.agreement.share:g} of {self.agreement.samples}")
+        if self.calibration is not None:
+            parts.append(f"calibration {self.calibration.file}")
+        parts += [name for name in ("valid_json", "no_refusal", "no_repetition") if getattr(self, name)]
+        return ", ".join(parts) or "ends well"
+
+
+EXPECTED_TOKENS_OUT = 256  # of an answer, where two models are compared by price before either is asked
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """By how much a token costs less with one rung than with the last, in pico-USD; negative: more.
+
+    A rung that is asked several times counts as often.
+    """
+
+    input: int
+    output: int
+
+    def is_any(self, tokens_in: int) -> bool:
+        """Whether asking it first can save anything for a request of so many tokens."""
+        return tokens_in * self.input + EXPECTED_TOKENS_OUT * self.output > 0
+
+
+@dataclass(frozen=True, slots=True)
+class SelectRule:
+    """Choose the cheapest of `models` such that, on the whole, `quality` of the best one's quality is kept.
+
+    bar: the share of the best predicted quality that is enough for one prompt, as measured on held-out prompts; 1, which
+    asks the best one always, until a classifier has said it.
+    """
+
+    models: tuple[str, ...]
+    quality: float = 0.95
+    bar: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Tried:
     """One route in the story of a decision."""
 
@@ -91,7 +184,9 @@ class Tried:
 class Plan:
     """Ask these models in this order. `left_out`: models of the route that cannot be asked now, and why.
 
-    wanted: the model that the policy would have asked first.
+    wanted: the model that the policy would have asked first. accept: of a cascade, by model: when its answer stands;
+    a target that is not in it is the last rung, or a fallback. rungs: of a cascade, the targets that are not fallbacks,
+    whose answers are what the policy wants. choice: why that model, where the route leaves it open.
     """
 
     route: str
@@ -102,6 +197,9 @@ class Plan:
     retry: Retry
     cache: CacheRule
     left_out: tuple[tuple[str, str], ...] = ()
+    accept: Mapping[str, AcceptRule] = field(default_factory=dict)
+    rungs: tuple[str, ...] = ()
+    choice: str | None = None
 
     @property
     def compromise(self) -> str | None:

@@ -17,7 +17,7 @@ from gateway.policy.schema_routes import DefaultsSpec, RouteSpec
 LATER: dict[str, frozenset[str]] = {
     "policy": frozenset({"limits", "budgets", "quality", "capture"}),
     "provider": frozenset({"max_in_flight"}),
-    "route": frozenset({"cascade", "hedge", "latency_guard", "midstream", "output", "compress", "select", "quality"}),
+    "route": frozenset({"hedge", "latency_guard", "midstream", "output", "compress"}),
     "cache": frozenset({"false_hit_budget"}),
     "gpu": frozenset({"utilisation"}),
 }
@@ -29,8 +29,14 @@ class ClassifierSpec(Strict):
 
     artifact: Annotated[str, Field(min_length=1)] = "default"
     abstain_below: Share = 0.55
-    max_ms: Annotated[float, Field(gt=0)] = 5.0
+    max_ms: Annotated[float, Field(gt=0)] = 50.0
     on_error: Literal["unsure", "skip", "small", "strong"] = "unsure"
+    strong_above: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="score.strong from which the class is `strong`; `turnout calibrate` finds it"),
+    ] = None
+    intents: Annotated[str | None, Field(min_length=1, description="an intent artifact, for the condition `intent`")] = None
+    intent_above: Share = 0.9
 
 
 class Expectation(Strict):

@@ -45,7 +45,10 @@ class LocalProvider(Strict):
     parallel: Annotated[int, Field(ge=1, le=64, description="answers generated at a time")] = 2
 
 
-FakeStep = Literal["ok", "refuse", "stall", "cut", "malformed", "reported", "empty", "400", "401", "429", "500", "503"]
+FakeStep = Literal[
+    "ok", "unsure", "declining", "circling",
+    "refuse", "stall", "cut", "malformed", "reported", "empty", "400", "401", "429", "500", "503",
+]  # fmt: skip
 
 
 class FakeProvider(Strict):

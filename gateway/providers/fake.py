@@ -1,4 +1,4 @@
-"""Plays a model: scripted latency, speed and faults. Ships with the product, for demonstrations, rehearsals and tests.
+"""Plays a model: scripted latency, speed, faults and poor answers. Ships with the product, for demonstrations and tests.
 
 Each call takes the next step of the script, again from the start after the last.
 """
@@ -8,6 +8,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from gateway.chat import completion, new_id, sse, wire_usage
 from gateway.errors import UpstreamError
@@ -20,6 +24,18 @@ _WORDS = (
     "This is a rehearsed answer from the gateway's fake provider; no model was asked and nothing was paid. "
     "It streams at the speed the policy gives it, so that routing, failover and spend can be watched safely. "
 )
+# Answers that a cascade does not accept.
+_POOR: dict[FakeStep, list[str]] = {
+    "declining": "I'm sorry, but I can't help with that. The fake provider was told to decline.".split(),
+    "circling": "The fake provider was told to run in circles.".split() * 12,
+}
+# Steps that answer, with the log-probability of each of their tokens and of the next likeliest one.
+ANSWERS: dict[FakeStep, tuple[float, float]] = {
+    "ok": (-0.05, -4.0),
+    "unsure": (-2.5, -2.6),
+    "declining": (-0.05, -4.0),
+    "circling": (-0.01, -6.0),
+}
 FAR_AWAY_S = 24 * 3600.0
 
 
@@ -50,10 +66,11 @@ class FakeProvider:
             body = b'{"error": {"message": "told to answer %s"}}' % step.encode()
             raise refusal(self._name, int(step), {}, body)
         await asyncio.sleep(self._ttft_s)
-        usage = Usage(input=call.request.tokens_in, output=len(self._words))
+        spoken = _Spoken(_POOR.get(step, self._words), _chances(call, step))
+        usage = Usage(input=call.request.tokens_in, output=len(spoken.words))
         if call.request.is_stream:
-            return _FakeStream(self._name, self._events(call.model.id, usage), step, self._pause_s)
-        return _FakeWhole(self._name, call.model.id, " ".join(self._words), usage, step, self._pause_s * usage.output)
+            return _FakeStream(self._name, _events(spoken, call.model.id, usage), step, self._pause_s)
+        return _FakeWhole(self._name, call.model.id, spoken, usage, step, self._pause_s * usage.output)
 
     async def aclose(self) -> None:
         """Holds nothing."""
@@ -62,19 +79,59 @@ class FakeProvider:
     def _pause_s(self) -> float:
         return 1 / self._speed if self._speed else 0.0
 
-    def _events(self, model: str, usage: Usage) -> Iterator[Piece]:
-        head = {"id": new_id(), "object": "chat.completion.chunk", "created": 0, "model": model}
 
-        def event(delta: dict[str, str], finish: str | None = None) -> bytes:
-            return sse({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]})
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """What is answered, a word a token. chances: log-probabilities of a token and of the next likeliest, if asked for."""
 
-        yield Piece(event({"role": "assistant", "content": ""}))
-        for i, word in enumerate(self._words):
-            text = word if i == 0 else f" {word}"
-            yield Piece(event({"content": text}), has_content=True, chars=len(text))
-        yield Piece(event({}, "stop"), finish="stop")
-        yield Piece(sse({**head, "choices": [], "usage": wire_usage(usage)}), usage=usage, is_usage_only=True)
-        yield Piece(is_end=True)
+    words: list[str]
+    chances: tuple[float, float] | None
+
+    def tokens(self) -> list[str]:
+        return [word if i == 0 else f" {word}" for i, word in enumerate(self.words)]
+
+    def logprobs(self, tokens: Sequence[str]) -> dict[str, Any] | None:
+        """A choice's `logprobs` for these tokens."""
+        if self.chances is None:
+            return None
+        said, next_ = self.chances
+        return {
+            "content": [
+                {
+                    "token": token,
+                    "logprob": said,
+                    "bytes": list(token.encode()),
+                    "top_logprobs": [
+                        {"token": token, "logprob": said, "bytes": list(token.encode())},
+                        {"token": " else", "logprob": next_, "bytes": list(b" else")},
+                    ],
+                }
+                for token in tokens
+            ],
+            "refusal": None,
+        }
+
+
+def _chances(call: Call, step: FakeStep) -> tuple[float, float] | None:
+    if b'"logprobs"' not in call.request.body:
+        return None
+    is_asked = msgspec.json.decode(call.request.body).get("logprobs") is True
+    return ANSWERS.get(step) if is_asked else None
+
+
+def _events(spoken: _Spoken, model: str, usage: Usage) -> Iterator[Piece]:
+    head = {"id": new_id(), "object": "chat.completion.chunk", "created": 0, "model": model}
+
+    def event(delta: dict[str, str], finish: str | None = None, logprobs: dict[str, Any] | None = None) -> bytes:
+        choice: dict[str, Any] = {"index": 0, "delta": delta, "finish_reason": finish}
+        return sse({**head, "choices": [choice if logprobs is None else {**choice, "logprobs": logprobs}]})
+
+    yield Piece(event({"role": "assistant", "content": ""}))
+    for token in spoken.tokens():
+        yield Piece(event({"content": token}, logprobs=spoken.logprobs([token])), has_content=True, chars=len(token))
+    yield Piece(event({}, "stop"), finish="stop")
+    yield Piece(sse({**head, "choices": [], "usage": wire_usage(usage)}), usage=usage, is_usage_only=True)
+    yield Piece(is_end=True)
 
 
 class _FakeStream:
@@ -86,7 +143,7 @@ class _FakeStream:
 
     async def read(self) -> list[Piece]:
         self._read += 1
-        if self._step == "empty" or (self._step != "ok" and self._read > 4):
+        if self._step == "empty" or (self._step not in ANSWERS and self._read > 4):
             await _fail(self._name, self._step)
         if self._pause_s:
             await asyncio.sleep(self._pause_s)
@@ -97,16 +154,22 @@ class _FakeStream:
 
 
 class _FakeWhole:
-    def __init__(self, name: str, model: str, text: str, usage: Usage, step: FakeStep, wait_s: float) -> None:
-        self._name, self._model, self._text, self._usage, self._step = name, model, text, usage, step
+    def __init__(self, name: str, model: str, spoken: _Spoken, usage: Usage, step: FakeStep, wait_s: float) -> None:
+        self._name, self._model, self._spoken, self._usage, self._step = name, model, spoken, usage, step
         self._wait_s = wait_s
 
     async def read(self) -> list[Piece]:
-        if self._step != "ok":
+        if self._step not in ANSWERS:
             await _fail(self._name, self._step)
         await asyncio.sleep(self._wait_s)
-        body = completion(self._text, self._model, self._usage)
-        return [Piece(body, has_content=True, chars=len(self._text), usage=self._usage, finish="stop", is_end=True)]
+        text = " ".join(self._spoken.words)
+        body = completion(text, self._model, self._usage)
+        logprobs = self._spoken.logprobs(self._spoken.tokens())
+        if logprobs is not None:
+            fields: dict[str, Any] = msgspec.json.decode(body)
+            fields["choices"][0]["logprobs"] = logprobs
+            body = msgspec.json.encode(fields)
+        return [Piece(body, has_content=True, chars=len(text), usage=self._usage, finish="stop", is_end=True)]
 
     async def aclose(self) -> None:
         """Holds nothing."""

@@ -26,7 +26,7 @@ attempts = st.builds(
     Attempt,
     provider=texts,
     model=texts,
-    outcome=st.sampled_from(["ok", "error", "timeout", "cancelled", "rejected"]),
+    outcome=st.sampled_from(["ok", "error", "timeout", "cancelled", "rejected", "unconvincing"]),
     status=maybe,
     ttft_ms=st.none() | st.floats(0, 1e6),
     duration_ms=st.floats(0, 1e6),
@@ -35,6 +35,7 @@ attempts = st.builds(
     cost_nusd=maybe,
     error=st.none() | texts,
     fault=st.none() | texts,
+    accept=st.none() | st.dictionaries(texts, st.booleans() | counts | st.floats(-20, 1) | texts, max_size=3),
 )
 entries = st.builds(
     Entry,
@@ -115,6 +116,38 @@ def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(ConfigError, match="newer Turnout"):
         SqliteLedger(tmp_path / "ledger.db")
+
+
+def as_of_layout_1(path: Path) -> None:
+    """A ledger with one entry, as the first layout had it."""
+    ledger = SqliteLedger(path)
+    ledger.append([answered("old", "r", "m", 7)])
+    ledger.close()
+    with sqlite3.connect(path) as db:
+        db.execute("ALTER TABLE attempt DROP COLUMN accept")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+
+
+def test_a_ledger_of_an_earlier_layout_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    as_of_layout_1(path)
+    ledger = SqliteLedger(path)
+    judged = answered("new", "r", "m", 7)
+    judged.attempts[0].accept = {"accepted": False, "margin": 0.5}
+    ledger.append([judged])
+    found = [ledger.find(request_id) for request_id in ("old", "new")]
+    assert [e.attempts[0].accept for e in found if e is not None] == [None, {"accepted": False, "margin": 0.5}]
+    ledger.close()
+
+
+def test_whoever_only_reads_is_content_with_an_earlier_layout(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    as_of_layout_1(path)
+    db = connect(path, read_only=True)
+    assert tuple(db.execute("SELECT sum(cost_nusd) FROM attempt").fetchone()) == (7,)
+    assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+    db.close()
 
 
 def test_a_file_that_is_no_ledger_is_named(tmp_path: Path) -> None:

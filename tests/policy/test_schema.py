@@ -116,10 +116,7 @@ quality:
   shadow: {model: strong, of: [easy], sample: 0.02}
 capture: {prompts: false, sample_worst: 20/day}
 """
-LATER_IN_A_ROUTE = """    cascade:
-      - {model: small, accept: {confidence: ">=0.8", min_chars: 1}}
-      - {model: strong}
-    output: {brevity: concise, max_tokens: 400}
+LATER_IN_A_ROUTE = """    output: {brevity: concise, max_tokens: 400}
     hedge: {after: p95, budget: 0.05}
     latency_guard: {ttft: ">2x normal", for: 30s, then: backup}
     midstream: continue
@@ -133,7 +130,7 @@ def test_section_that_is_not_built_yet_is_refused_by_name(key: str) -> None:
     assert f"p.yaml:{line_of(text, f'{key}:')}: `{key}` is not supported yet; remove it" in problems(text)
 
 
-@pytest.mark.parametrize("key", ["cascade", "output", "hedge", "latency_guard", "midstream", "compress"])
+@pytest.mark.parametrize("key", ["output", "hedge", "latency_guard", "midstream", "compress"])
 def test_key_of_a_route_that_is_not_built_yet_is_refused_by_name(key: str) -> None:
     text = HEAD + "routes:\n  - name: r\n    model: strong\n" + LATER_IN_A_ROUTE
     assert f"p.yaml:{line_of(text, f'    {key}:')}: routes[0]: `{key}` is not supported yet; remove it" in problems(text)
@@ -177,7 +174,7 @@ def test_key_further_down_that_is_not_built_yet_is_refused_by_name(right: str, w
         ("scope: key", "scope: all", "it must be 'key' or 'team'"),
         ("fallback: [b]", "fallback: b", "should be a valid list (it is 'b')"),
         ("weight: 1}]", "weight: 0}]", "greater than 0 (it is 0)"),
-        ("script: [ok", "script: [okay", "it must be 'ok', 'refuse'"),
+        ("script: [ok", "script: [okay", "it must be 'ok', 'unsure'"),
         ('"429"', "429", "is 429; it must be"),
         ("has_tools: true", "has_tools: 1", "should be a valid boolean (it is 1)"),
         ("  a:\n", "  a b:\n", "'a b' is not a name"),
@@ -194,7 +191,7 @@ def test_value_of_the_wrong_kind_is_refused(right: str, wrong: str, said: str) -
 @pytest.mark.parametrize(
     ("route", "said"),
     [
-        ("{name: r}", "route 'r' says nowhere to go; give exactly one of `model`, `split` and `answer`"),
+        ("{name: r}", "route 'r' says nowhere to go; give exactly one of `model`, `split`, `cascade`, `select`, `answer`"),
         ("{name: r, answer: {}}", "takes exactly one of `static` and `faq`"),
         ("{name: r, answer: {static: a, faq: b}}", "takes exactly one of `static` and `faq`"),
         ("{name: r, answer: {static: a, otherwise: next}}", "`static` always answers"),

@@ -1,0 +1,229 @@
+"""Asks the classifiers about a turn. Whatever the turn is made of, and whatever goes wrong, there is an answer with its reason.
+
+A text is scored once; its verdict is remembered, and a fallback never is. Long texts are scored beside the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from classifiers.base import Vector, Verdict
+from classifiers.embed import CHARS_MAX, StaticEmbedder
+from gateway.conversation import Turn
+from gateway.judging.class_rule import UNFAMILIAR, classed, merged
+from gateway.judging.memo import Memo, Value, text_key
+from gateway.policy.model import UNSURE, FactValue
+from gateway.policy.schema import ClassifierSpec
+from gateway.prompt import Prompt, embedded, readable
+
+log = logging.getLogger("turnout.judging")
+
+# Up to this many characters scoring keeps the event loop under 2 ms: 0.9 ms, or 1.9 with an artifact that learned from
+# grades. More go to a thread, where `max_ms` can hold them to their time (benchmarks/classifier.py).
+INLINE_CHARS_MAX: Final = 1_000
+OUT_OF_SCOPE: Final = "oos"
+OURS: Final = ("timeout", "error")  # reasons that are not in the text itself
+JUNK_SHARE_MAX: Final = 0.1
+JUNK_CHARS: Final = 3_000  # of a text's beginning, in which junk is looked for
+
+_WORD: Final = re.compile(r"[^\W_]")
+_JUNK: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\ufffd\ufffe\uffff]")
+
+
+class Scorer(Protocol):
+    """What a routing artifact does."""
+
+    @property
+    def version(self) -> str: ...
+
+    def judge(self, text: str, embedding: Vector) -> Verdict:
+        """The verdict on one text. embedding: (256,), of the text or of its two ends."""
+        ...
+
+
+class Intended(Protocol):
+    """What a text wants, with the probability that it does."""
+
+    @property
+    def intent(self) -> str: ...
+
+    @property
+    def confidence(self) -> float: ...
+
+
+class IntentScorer(Protocol):
+    """What an intent artifact does."""
+
+    @property
+    def version(self) -> str: ...
+
+    def score(self, text: str) -> Intended: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Facts, and for those that are not there the reason in words."""
+
+    values: dict[str, FactValue] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    verdicts: Mapping[str, Verdict]
+    intents: Mapping[str, Intended]
+
+
+class Judge:
+    """One policy's classifiers. grades: policy's model name → the name under which the scorer predicts its quality."""
+
+    def __init__(
+        self,
+        rule: ClassifierSpec,
+        embedder: StaticEmbedder,
+        scorer: Scorer | None,
+        intents: IntentScorer | None = None,
+        grades: Mapping[str, str] | None = None,
+    ) -> None:
+        self._rule, self._embedder, self._scorer, self._intents = rule, embedder, scorer, intents
+        self._grades = grades or {}
+        self._said: set[str] = set()
+        self.verdicts: Memo[Verdict] = Memo()
+        self.intended: Memo[Intended] = Memo()
+
+    async def judge(self, turn: Turn, prompt: Prompt, wanted: Set[str]) -> Judgement:
+        """What is known of a turn. wanted: which of `class`, `quality` and `intent` a decision looks at."""
+        last = readable(turn.last)
+        whole = readable(turn.whole) if turn.turns_before else last
+        unfit = _unfit(whole)
+        if unfit is not None:
+            reason, why = unfit
+            self._say(reason, why)
+            return _fallback(wanted, reason, why, UNSURE, {"confidence": 0.0})
+        can_skip = turn.can_skip and _WORD.search(last) is not None
+        try:
+            return await self._judged(last if can_skip else None, whole, prompt, wanted)
+        except TimeoutError:
+            why = f"the classifier took longer than max_ms: {self._rule.max_ms:g}"
+            self._say("timeout", why)
+            return _fallback(wanted, "timeout", why, self._rule.on_error)
+        except Exception as exc:  # a mistake in a classifier must cost no caller an answer; the policy says what then
+            why = f"the classifier failed: {type(exc).__name__}"
+            self._say("error", why, exc)
+            return _fallback(wanted, "error", why, self._rule.on_error)
+
+    async def _judged(self, last: str | None, whole: str, prompt: Prompt, wanted: Set[str]) -> Judgement:
+        """last: None for a turn that is no case for `skip`."""
+        judgement = Judgement()
+        scored = await self._scored((whole,) if last is None else (last, whole), prompt, wanted)
+        if scored.verdicts:
+            last_verdict = None if last is None else scored.verdicts[last]
+            self._tell(judgement, last_verdict, scored.verdicts[whole], wanted)
+        for intended in scored.intents.values():
+            is_sure = intended.confidence >= self._rule.intent_above
+            judgement.values["intent"] = intended.intent if is_sure else OUT_OF_SCOPE
+            judgement.values["intent.confidence"] = float(intended.confidence)
+        return judgement
+
+    async def _scored(self, texts: Sequence[str], prompt: Prompt, wanted: Set[str]) -> _Scored:
+        """A verdict on each text and the intent of the last one: remembered, or scored now."""
+        verdicts: dict[str, Verdict] = {}
+        intents: dict[str, Intended] = {}
+        to_judge: list[str] = []
+        to_read: list[str] = []
+        if self._scorer is not None and wanted & {"class", "quality"}:
+            to_judge = _unknown(texts, self.verdicts, self._scorer.version, verdicts)
+        if self._intents is not None and "intent" in wanted:
+            to_read = _unknown(texts[-1:], self.intended, self._intents.version, intents)
+        if not to_judge and not to_read:
+            return _Scored(verdicts, intents)
+        if sum(map(len, {*to_judge, *to_read})) <= INLINE_CHARS_MAX:
+            fresh = self._score(to_judge, to_read, prompt)
+        else:
+            work = asyncio.to_thread(self._score, to_judge, to_read, prompt)
+            fresh = await asyncio.wait_for(work, self._rule.max_ms / 1000)
+        for text, verdict in fresh.verdicts.items():
+            assert self._scorer is not None
+            self.verdicts.put(text_key(text, self._scorer.version), verdict)
+        for text, intended in fresh.intents.items():
+            assert self._intents is not None
+            self.intended.put(text_key(text, self._intents.version), intended)
+        return _Scored({**verdicts, **fresh.verdicts}, {**intents, **fresh.intents})
+
+    def _score(self, to_judge: Sequence[str], to_read: Sequence[str], prompt: Prompt) -> _Scored:
+        verdicts, intents = {}, {}
+        for text in to_judge:
+            assert self._scorer is not None
+            is_prompts = text == prompt.text and len(text) <= CHARS_MAX
+            embedding = prompt.embedding() if is_prompts else self._embedder.encode(embedded(text))
+            verdicts[text] = self._scorer.judge(text, embedding)
+        for text in to_read:
+            assert self._intents is not None
+            intents[text] = self._intents.score(text)
+        return _Scored(verdicts, intents)
+
+    def _tell(self, judgement: Judgement, last: Verdict | None, whole: Verdict, wanted: Set[str]) -> None:
+        """The facts of the verdicts. last: None for a turn that is no case for `skip`."""
+        values, missing = judgement.values, judgement.missing
+        classes = merged(last, whole)
+        found = classed(classes, self._rule, whole.familiarity)
+        values["familiarity"] = float(whole.familiarity)
+        if found.is_unfamiliar:
+            values["class_reason"] = UNFAMILIAR
+        if found.why is not None:
+            missing["class"] = found.why
+        if "class" in wanted:
+            values["class"], values["confidence"] = found.name, float(found.confidence)
+            values |= {f"score.{name}": float(score) for name, score in classes.items()}
+        if "quality" in wanted and found.is_unfamiliar:
+            missing["quality"] = str(found.why)
+        elif "quality" in wanted:
+            values |= {f"quality.{m}": float(whole.quality[g]) for m, g in self._grades.items() if g in whole.quality}
+
+    def _say(self, reason: str, why: str, exc: Exception | None = None) -> None:
+        """A line in the log the first time that a kind of fallback happens under this policy; decisions name each one."""
+        kind = reason if exc is None else f"{reason} {type(exc).__name__}"
+        if kind not in self._said:
+            self._said.add(kind)
+            level = logging.WARNING if reason in OURS else logging.INFO
+            log.log(level, "decided without the classifier (%s): %s; not logged again for this policy", reason, why, exc_info=exc)
+
+
+def _unknown(texts: Sequence[str], memo: Memo[Value], version: str, known: dict[str, Value]) -> list[str]:
+    """Those of the texts that are not remembered; the others' values go into `known`."""
+    unknown = []
+    for text in dict.fromkeys(texts):
+        value = memo.get(text_key(text, version))
+        if value is None:
+            unknown.append(text)
+        else:
+            known[text] = value
+    return unknown
+
+
+def _unfit(text: str) -> tuple[str, str] | None:
+    """(reason, in words) why a text is nothing for a classifier; None if it is text."""
+    if not text.strip():
+        return "no-text", "there is no text by the user"
+    if _WORD.search(text) is None:
+        return "no-words", "the user's text has no letter and no digit"
+    seen = text[:JUNK_CHARS]
+    share = len(_JUNK.findall(seen)) / len(seen)
+    if share > JUNK_SHARE_MAX:
+        return "not-text", f"what the user sent is hardly text: {share:.0%} of it are control or private characters"
+    return None
+
+
+def _fallback(wanted: Set[str], reason: str, why: str, kind: str, more: Mapping[str, FactValue] | None = None) -> Judgement:
+    values: dict[str, FactValue] = {"class_reason": reason}
+    missing: dict[str, str] = {}
+    if "class" in wanted:
+        values |= {"class": kind, **(more or {})}
+    for name in (*wanted, "confidence"):
+        missing.setdefault(name, why)
+    return Judgement(values, missing)
