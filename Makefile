@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 
-.PHONY: help setup run test check bench demo
+.PHONY: help setup run test check bench bench-router demo
+DATA ?= ../shared/data
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1	/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1	/'
 
 $(STAMP): locks/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("turnout needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'
@@ -34,6 +35,9 @@ check: setup  ## lint, types, import rules
 
 bench: setup  ## measure the gateway beside a bare pass-through
 	@$(BIN)/python benchmarks/overhead.py
+
+bench-router: setup  ## measure the router's quality on public sets (DATA=directory) and the cost of a decision
+	@$(BIN)/python -m benchmarks.router --data $(DATA)
 
 demo: setup  ## send a few hundred prompts through a running gateway and show what they cost
 	@$(BIN)/python -m benchmarks.demo
