@@ -14,19 +14,18 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers import store
-from classifiers.base import Probabilities, Vector, Verdict
+from classifiers.base import Probabilities, Verdict
 from classifiers.embed import StaticEmbedder
 from classifiers.errors import ArtifactError
-from classifiers.features import FEATURE_NAMES, features
-from classifiers.linear import LinearModel
+from classifiers.head import CLASSES, Head
 from classifiers.routing import Routing, RoutingModel
 from classifiers.routing_arrays import from_arrays, settings_of, to_arrays
 
 TASK: Final = "routing"
-CLASSES: Final = ("skip", "small", "strong")
 HEAD: Final = "head."
 GRADED: Final = "graded."
 SEEN: Final = "seen"
+SMALL_TALK_CHARS_MAX: Final = 400
 PREDICTED, TRUE = "held_out.predicted", "held_out.true"
 
 Floats = npt.NDArray[np.float64]
@@ -67,7 +66,7 @@ class Artifact:
     """Safe to share between threads: nothing changes after construction."""
 
     def __init__(
-        self, card: Mapping[str, Any], head: LinearModel, embedder: StaticEmbedder, graded: Graded | None = None
+        self, card: Mapping[str, Any], head: Head, embedder: StaticEmbedder, graded: Graded | None = None
     ) -> None:
         """card: as `save_artifact` wrote it. embedder: the one the card names."""
         self.card: Final = card
@@ -100,22 +99,20 @@ class Artifact:
         """Fingerprints of the graded prompts it was trained on."""
         return self._graded.seen if self._graded else frozenset()
 
-    def score(self, text: str, embedding: Vector) -> dict[str, float]:
-        """Calibrated probability of each class, adding up to 1. embedding: (256,), what `embedder.encode(text)` gave."""
-        return dict(self.judge(text, embedding).classes)
-
-    def judge(self, text: str, embedding: Vector) -> Verdict:
-        """All it says of one text. embedding: (256,), what `embedder.encode(text)` gave."""
-        skip, small, strong = self.head.probabilities(embedding, features(text)).tolist()
+    def judge(self, text: str) -> Verdict:
+        """All it says of one text. Any str, of any length; about a millisecond."""
         if self._graded is None:
+            skip, small, strong = self.head.probabilities(text).tolist()
             return Verdict({"skip": skip, "small": small, "strong": strong}, {}, 1.0)
-        found = self._graded.model.score(text, embedding)
+        # Small talk is short: of a longer text the head need not be asked.
+        skip = float(self.head.probabilities(text)[0]) if len(text) <= SMALL_TALK_CHARS_MAX else 0.0
+        found = self._graded.model.score(text, self.embedder.encode(text))
         classes = {"skip": skip, "small": (1 - skip) * (1 - found.p_strong), "strong": (1 - skip) * found.p_strong}
         return Verdict(classes, found.quality, found.familiarity)
 
     def predict_proba(self, X: Sequence[str]) -> Probabilities:
         """(n,) texts to (n, 3) calibrated probabilities; rows add up to 1, columns as `classes_`."""
-        rows = [list(self.judge(text, self.embedder.encode(text)).classes.values()) for text in X]
+        rows = [list(self.judge(text).classes.values()) for text in X]
         return np.array(rows, np.float64).reshape(len(rows), len(CLASSES))
 
     def scores(self, texts: Sequence[str]) -> Scores:
@@ -169,7 +166,7 @@ class Artifact:
 
 
 def save_artifact(
-    path: Path, card: Mapping[str, Any], head: LinearModel, embedder: StaticEmbedder, graded: Graded | None = None
+    path: Path, card: Mapping[str, Any], head: Head, embedder: StaticEmbedder, graded: Graded | None = None
 ) -> Artifact:
     """Write the directory `path` and return what `load_artifact` would. card: must hold `name`."""
     arrays: dict[str, npt.NDArray[Any]] = {HEAD + name: array for name, array in head.arrays().items()}
@@ -196,14 +193,10 @@ def load_artifact(path: Path, embedder: StaticEmbedder | None = None) -> Artifac
 def _made(card: Mapping[str, Any], arrays: store.Arrays, embedder: StaticEmbedder, path: Path) -> Artifact:
     weights = path / store.WEIGHTS
     try:
-        head = LinearModel.from_arrays(_below(HEAD, arrays))
+        head = Head.from_arrays(_below(HEAD, arrays), embedder)
         graded = _graded(card, arrays, embedder) if "graded" in card else None
     except ValueError as exc:
         raise ArtifactError(f"{weights}: not the expected arrays ({exc}); {store.REMEDY}") from exc
-    shape = (len(head.embedding_weight), len(head.feature_mean), len(head.bias))
-    expected = (embedder.dim, len(FEATURE_NAMES), len(CLASSES))
-    if shape != expected:
-        raise ArtifactError(f"{weights}: (dimensions, features, classes) {shape}, expected {expected}; {store.REMEDY}")
     return Artifact(card, head, embedder, graded)
 
 

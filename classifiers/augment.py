@@ -1,4 +1,8 @@
-"""Variants of training texts, so that form alone does not give the label away. Texts are replaced, never copied."""
+"""Variants of training texts, so that form alone does not give the label away.
+
+Texts of the public sets are replaced by a variant, so that their number stays; the project's own are copied besides, as
+they are few and stand for prompts of which the sets have none.
+"""
 
 import random
 import re
@@ -6,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from classifiers.perturb import FIT, KINDS, WORDINGS, perturb
 from classifiers.sources import Example
 
 OPENERS: Final = ("hi, ", "Hi! ", "hello, ", "Hello there! ", "hey, ", "hey there, ", "Good morning. ", "thanks. ",
@@ -16,12 +21,24 @@ CHOICES: Final = re.compile(r"\nA\. .*\Z", re.DOTALL)
 LETTER_CASE_SHARE: Final = 0.5
 COURTESY_SHARE: Final = 0.12
 STEM_SHARE: Final = 0.25
+PERTURBED_SHARE: Final = 0.4
+# Wrappers bring words of their own and need more examples than typos, which leave nearly all of the text as it was.
+WRAPPER_TICKETS: Final = 3
+OWN_COPIES: Final = 3
 
 
 def augment(examples: Sequence[Example], seed: int) -> list[Example]:
-    """As many examples, with the same labels: intents get capitals and stops, tasks an opener, quizzes lose choices."""
+    """The examples in their order, then copies of the project's own, with the same labels.
+
+    Intents get capitals and stops, tasks an opener, quizzes lose choices; after that a share is perturbed in one of the
+    ways of `perturb.KINDS`, with the wordings for training. Of the copies all are perturbed.
+    """
     rng = random.Random(seed)
-    return [replace(example, text=_variant(example, rng)) for example in examples]
+    varied = [
+        replace(example, text=_perturbed(_variant(example, rng), example.label, PERTURBED_SHARE, rng)) for example in examples
+    ]
+    own = [example for example in examples if example.source == "own"] * OWN_COPIES
+    return varied + [replace(example, text=_perturbed(example.text, example.label, 1, rng)) for example in own]
 
 
 def _variant(example: Example, rng: random.Random) -> str:
@@ -35,3 +52,19 @@ def _variant(example: Example, rng: random.Random) -> str:
     if example.label != "skip" and rng.random() < COURTESY_SHARE / 2:
         text = text + rng.choice(ENDINGS)
     return text
+
+
+def _perturbed(text: str, label: str | None, share: float, rng: random.Random) -> str:
+    if rng.random() >= share:
+        return text
+    return perturb(text, rng.choice(SMALL_TALK_TICKETS if label == "skip" else TICKETS), rng.randrange(2**32), FIT)
+
+
+def _tickets(is_small_talk: bool) -> list[str]:
+    """The kinds to draw from, wrappers several times."""
+    names = [name for name, kind in KINDS.items() if kind.suits_small_talk or not is_small_talk]
+    return [name for name in names for _ in range(WRAPPER_TICKETS if name in WORDINGS or name == "json_template" else 1)]
+
+
+TICKETS: Final = _tickets(is_small_talk=False)
+SMALL_TALK_TICKETS: Final = _tickets(is_small_talk=True)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.base import Probabilities, Weights
-from classifiers.linear import softmax
+from classifiers.softmax import softmax
 
 NEWTON_STEPS_MAX: Final = 50
 RIDGE: Final = 1e-6  # the biases are determined only up to a constant

@@ -106,7 +106,7 @@ def _skipped(metrics: dict[str, Any]) -> list[str]:
     if not metrics.get("skipped"):
         return []
     rows = [[one["at"], one["small_talk"], f"{one['other_commands']:.4f}"] for one in metrics["skipped"]]
-    note = "Skipped at a probability of `skip` of so much or more: small talk of CLINC150, commands of its other intents and banking77."
+    note = "Skipped at this probability of `skip` or more: CLINC150's small talk; commands of its other intents and banking77."
     return [note, _table(("from", "small talk", "other commands"), rows)]
 
 

@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from classifiers.base import Matrix, Vector
 from classifiers.errors import ArtifactError
+from classifiers.word_ids import SPACE_MARK, WordIds
 
 WEIGHTS_FILE: Final = "weights/l2_supercat_256.safetensors"
 TOKENIZER_FILE: Final = "tokenizers/l2_supercat_tokenizer_config.json"
@@ -30,26 +31,32 @@ TOKENS_MAX: Final = 512
 CHARS_MAX: Final = 8 * TOKENS_MAX
 HEADER_BYTES_MAX: Final = 65_536
 DTYPES: Final = {"F16": np.float16, "F32": np.float32}
-WORD_MARK: Final = "▁"  # how the tokenizer writes the space before a word
 REMEDY: Final = "reinstall the package wordllama"
 
 
 class StaticEmbedder:
     """wordllama's 256-d vectors (l2_supercat, MIT): mean over the first 512 tokens, scaled to length 1.
 
-    Safe to share between threads: nothing changes after construction.
+    Safe to share between threads: nothing changes after construction, save for a memory of words met.
     """
 
     dim: Final = DIM
     tokens_max: Final = TOKENS_MAX
 
     def __init__(self, tokenizer: Tokenizer, vectors: npt.NDArray[np.float16 | np.float32], name: str) -> None:
-        """vectors: (vocabulary, 256). name: must change when tokenizer or vectors do."""
+        """vectors: (vocabulary, 256). name: must change when tokenizer or vectors do. Takes the tokenizer over.
+
+        Raises ArtifactError if it is not of the kind that `WordIds` takes apart.
+        """
         self.name: Final = name
-        self._tokenizer = tokenizer
+        vocabulary = tokenizer.get_vocab()
+        try:
+            self._word_ids = WordIds(tokenizer, vocabulary)
+        except ValueError as exc:
+            raise ArtifactError(f"{name}: {exc}; {REMEDY}") from exc
         self._vectors = vectors
         self._opens_word = np.zeros(len(vectors), np.bool_)
-        self._opens_word[[id for token, id in tokenizer.get_vocab().items() if token.startswith(WORD_MARK)]] = True
+        self._opens_word[[id for token, id in vocabulary.items() if token.startswith(SPACE_MARK)]] = True
 
     @classmethod
     def load(cls) -> "StaticEmbedder":
@@ -64,12 +71,7 @@ class StaticEmbedder:
 
     def token_ids(self, text: str) -> list[int]:
         """Ids of the tokens in the text's first CHARS_MAX characters: not cut to `tokens_max`, so it may be longer."""
-        if not text:
-            return []
-        # The fast call leaves out the offsets into the text, which nobody here needs.
-        (encoded,) = self._tokenizer.encode_batch_fast([_encodable(text[:CHARS_MAX])], add_special_tokens=False)
-        ids: list[int] = encoded.ids
-        return ids
+        return self._word_ids.of(_encodable(text[:CHARS_MAX]))
 
     def window(self, text: str) -> tuple[list[int], bool]:
         """The ids that `encode` averages, at most `tokens_max`, and whether they are all of the text."""

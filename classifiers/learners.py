@@ -13,9 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
 from classifiers.base import Matrix, Probabilities, Vector, Weights
-from classifiers.calibrate import Calibration
 from classifiers.embed import DIM
-from classifiers.linear import CLIP, LinearModel
+from classifiers.softmax import CLIP
 
 # Unit vectors of 256 dimensions have entries near 1/16: times 16 they weigh as much as a standardised feature.
 EMBEDDING_GAIN: Final = float(np.sqrt(DIM))
@@ -64,23 +63,12 @@ class _Learner:
 
 
 class Logistic(_Learner):
-    """Multinomial logistic regression; `linear_model` exports it to numpy."""
+    """Multinomial logistic regression."""
 
     name = "logistic regression"
 
     def __init__(self, C: float, seed: int) -> None:
         super().__init__(LogisticRegression(C=C, tol=1e-3, max_iter=400, random_state=seed))
-
-    def linear_model(self, calibration: Calibration) -> LinearModel:
-        """The fitted model with scaling and calibration folded into its weights."""
-        weight = self.model.coef_.T * calibration.scale  # (d, k)
-        return LinearModel(
-            embedding_weight=(weight[:DIM] * EMBEDDING_GAIN).astype(np.float32),
-            feature_weight=weight[DIM:].astype(np.float32),
-            bias=(self.model.intercept_ * calibration.scale + calibration.bias).astype(np.float32),
-            feature_mean=self.scaling.mean,
-            feature_scale=self.scaling.scale,
-        )
 
 
 class Boosting(_Learner):

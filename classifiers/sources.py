@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 CLASSES: Final = ("skip", "small", "strong")
+SMALL_TALK_SET: Final = "clinc150-smalltalk"
+# Sets of requests to an assistant that does things; what they hold is a command, not a question of knowledge.
+COMMANDS: Final = ("clinc150-tasks", "banking77")
 EXTRA: Final = Path(__file__).with_name("train_extra.jsonl")
 
 # What a table of fixed answers can serve without knowing the conversation. Not here: yes, no, maybe, cancel and
@@ -22,10 +25,17 @@ SMALL_TALK: Final = frozenset(
     "where_are_you_from what_are_your_hobbies do_you_have_pets what_can_i_ask_you meaning_of_life".split()
 )
 
+# Of MMLU's law, medicine and security a small model's right choice among four says nothing for the open question that
+# users ask, and such a question must not be called easy: rows that would be `small` get no label.
+NEVER_SMALL: Final = frozenset(
+    "professional_law international_law jurisprudence clinical_knowledge college_medicine professional_medicine virology "
+    "computer_security".split()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One text. label: None where neither model was right, so that only the ranking is measured on it."""
+    """One text. label: None where neither model was right, or being right proves little: only the ranking counts it."""
 
     text: str
     label: str | None
@@ -71,6 +81,8 @@ def _routing(name: str, weak: str, strong: str) -> Callable[[dict[str, Any]], Ex
         label = "small" if q_weak >= 0.5 and q_weak >= q_strong - 0.25 else None
         if label is None and q_strong > q_weak:
             label = "strong"
+        if label == "small" and row.get("subject") in NEVER_SMALL:
+            label = None
         return Example(row["prompt"], label, name, is_dev, q_weak, q_strong)
 
     return read
@@ -89,25 +101,25 @@ def _own(row: dict[str, Any]) -> Example | None:
 
 SOURCES: Final = (
     Source("clinc150-smalltalk", "intent/clinc150.jsonl.gz", "CC-BY-3.0", "clinc/oos-eval",
-           f"skip: {len(SMALL_TALK)} small-talk intents", 0.09,
+           f"skip: {len(SMALL_TALK)} small-talk intents", 0.063,
            _clinc("clinc150-smalltalk", SMALL_TALK.__contains__, "skip")),
     Source("clinc150-tasks", "intent/clinc150.jsonl.gz", "CC-BY-3.0", "clinc/oos-eval",
-           "small: all other intents and out-of-scope", 0.22,
+           "small: all other intents and out-of-scope", 0.163,
            _clinc("clinc150-tasks", lambda intent: intent not in SMALL_TALK, "small")),
     Source("banking77", "intent/banking77.jsonl.gz", "CC-BY-4.0", "PolyAI-LDN/task-specific-datasets",
-           "small", 0.05, _clinc("banking77", lambda _: True, "small")),
+           "small", 0.036, _clinc("banking77", lambda _: True, "small")),
     Source("mmlu", "routing/mmlu.jsonl.gz", "Apache-2.0 (questions: MIT)", "lm-sys/RouteLLM",
-           "small: mixtral-8x7b right; strong: only gpt-4-1106 right", 0.25,
+           "small: mixtral-8x7b right, save in law, medicine and security; strong: only gpt-4-1106 right", 0.19,
            _routing("mmlu", "mixtral-8x7b", "gpt-4-1106")),
     Source("gsm8k", "routing/gsm8k.jsonl.gz", "Apache-2.0 (questions: MIT)", "lm-sys/RouteLLM",
-           "small: mixtral-8x7b right; strong: only gpt-4-1106 right", 0.06,
+           "small: mixtral-8x7b right; strong: only gpt-4-1106 right", 0.045,
            _routing("gsm8k", "mixtral-8x7b", "gpt-4-1106")),
     Source("llmrouter", "routing/llmrouter.jsonl.gz", "MIT", "ulab-uiuc/LLMRouter",
-           "small: mistral-7b-instruct-v0.3 as good; strong: llama-3.1-nemotron-51b-instruct better", 0.13,
+           "small: mistral-7b-instruct-v0.3 as good; strong: llama-3.1-nemotron-51b-instruct better", 0.1,
            _routing("llmrouter", "mistral-7b-instruct-v0.3", "llama-3.1-nemotron-51b-instruct")),
     Source("arena-hard", "traffic/chat_prompts.jsonl.gz", "Apache-2.0", "lmarena/arena-hard-auto",
-           "strong: prompts chosen for being hard", 0.09, _arena),
-    Source("own", EXTRA.name, "Apache-2.0", "written for this project", "all three", 0.11, _own),
+           "strong: prompts chosen for being hard", 0.073, _arena),
+    Source("own", EXTRA.name, "Apache-2.0", "written for this project", "all three", 0.33, _own),
 )  # fmt: skip
 
 

@@ -49,7 +49,7 @@ def load_router(path: Path, env: Mapping[str, str] | None = None) -> Router:
     if "quality" in policy.needs and classifier is not None:
         policy, grades = _graded(policy, classifier, text)
     faqs = {name: Faq(file, embedder) for name, file in policy.faqs.items()} if embedder else {}
-    return Router(policy, classifier, _judge(policy, embedder, classifier, intents, grades), embedder, faqs)
+    return Router(policy, classifier, _judge(policy, classifier, intents, grades), embedder, faqs)
 
 
 def watched_files(policy: Policy, path: Path) -> list[Path]:
@@ -102,14 +102,13 @@ def _embedder() -> StaticEmbedder:
 
 def _judge(
     policy: Policy,
-    embedder: StaticEmbedder | None,
     classifier: Artifact | None,
     intents: IntentArtifact | None,
     grades: Mapping[str, str],
 ) -> Judge | None:
-    if policy.classifier is None or embedder is None or (classifier is None and intents is None):
+    if policy.classifier is None or (classifier is None and intents is None):
         return None
-    return Judge(policy.classifier, embedder, classifier, intents, grades)
+    return Judge(policy.classifier, classifier, intents, grades)
 
 
 def _graded(policy: Policy, classifier: Artifact, text: str) -> tuple[Policy, dict[str, str]]:

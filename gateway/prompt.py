@@ -8,13 +8,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.embed import CHARS_MAX, StaticEmbedder
+from classifiers.embed import StaticEmbedder
 
 SEEN_CHARS: Final = 16 * 1024  # at either end of a text; what stands between is not looked at
 # Of a text longer than the embedder reads, the beginning and the end, about its 512 tokens together: a long document
 # has its question at either end.
-EMBEDDED_HEAD: Final = 1_500
-EMBEDDED_TAIL: Final = 500
 
 _DATA_URI: Final = re.compile(r"data:[\w.+/-]{0,100}(?:;[\w.+=-]{0,100}){0,4};base64,[A-Za-z0-9+/=_-]*")
 _CUT_RUN: Final = re.compile(r"[A-Za-z0-9+/=_-]{64,}")  # what is left of one of which the beginning was not seen
@@ -51,11 +49,6 @@ def readable(text: str) -> str:
         cut = _CUT_RUN.match(tail)
         return f"{_without_files(head)}\n{_without_files(tail[cut.end() :] if cut else tail)}"
     return _without_files(text)
-
-
-def embedded(text: str) -> str:
-    """The part of a readable text that its embedding is made of."""
-    return text if len(text) <= CHARS_MAX else f"{text[:EMBEDDED_HEAD]}\n{text[-EMBEDDED_TAIL:]}"
 
 
 def _without_files(text: str) -> str:

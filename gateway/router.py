@@ -77,7 +77,7 @@ class Router:
         """Decide, passing over FAQs that have nothing to say. pinned: the model that the conversation is with."""
         turn = last_turn(request.head.messages)
         prompt = Prompt(turn.last, self.embedder)
-        facts = await gather(request, self.policy, turn, prompt, self.judge, pinned)
+        facts = await gather(request, self.policy, turn, self.judge, pinned)
         passed: frozenset[str] = frozenset()
         while True:
             decision = decide(self.policy, facts, candidates, draw, passed)

@@ -13,7 +13,6 @@ from gateway.policy.affinity import Pinned
 from gateway.policy.compile import Policy
 from gateway.policy.engine import FORCED, is_routed
 from gateway.policy.model import Facts, FactValue
-from gateway.prompt import Prompt
 from gateway.request import ChatRequest
 
 TOLD = ("system", "developer")  # the app's own words: an address in them would mark all of its traffic
@@ -24,7 +23,7 @@ JUDGED: Final = frozenset({"class", "quality", "intent"})
 
 
 async def gather(
-    request: ChatRequest, policy: Policy, turn: Turn, prompt: Prompt, judge: Judge | None, pinned: Pinned | None = None
+    request: ChatRequest, policy: Policy, turn: Turn, judge: Judge | None, pinned: Pinned | None = None
 ) -> Facts:
     """The facts that this policy needs of this request. turn: what classifiers judge. pinned: what holds the conversation."""
     values: dict[str, FactValue] = {"model": request.head.model}
@@ -42,7 +41,7 @@ async def gather(
         values |= pinned.facts()
     wanted = wanted_of(policy, request)
     if judge is not None and wanted:
-        judgement = await judge.judge(turn, prompt, wanted)
+        judgement = await judge.judge(turn, wanted)
         values |= judgement.values
         missing |= judgement.missing
     return Facts(values, missing)

@@ -79,7 +79,6 @@ FOREIGN = {  # a library to the modules that may import it
         "classifiers.metrics",
         "classifiers.routing_parts",
         "classifiers.shipped",
-        "classifiers.train",
         "classifiers.training",
     },
 }

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from classifiers.embed import CHARS_MAX, StaticEmbedder
-from classifiers.features import features
-from gateway.prompt import EMBEDDED_HEAD, EMBEDDED_TAIL, SEEN_CHARS, embedded, readable
+from classifiers.artifact import Artifact, load_artifact
+from gateway.loading import ARTIFACTS
+from gateway.prompt import SEEN_CHARS, readable
 
 FILE = "data:image/png;base64,iVBORw0KGgo="
 MEGABYTE = 1_000_000
@@ -35,12 +35,6 @@ def test_a_file_longer_than_what_is_seen_is_left_out_at_both_ends() -> None:
     assert readable(f"Look: data:image/png;base64,{'A' * MEGABYTE} What is it?") == "Look:  \n What is it?"
 
 
-def test_the_embedding_of_a_long_text_is_of_its_two_ends() -> None:
-    assert embedded("x" * CHARS_MAX) == "x" * CHARS_MAX
-    text = embedded("a" * CHARS_MAX + "b" * CHARS_MAX)
-    assert text == "a" * EMBEDDED_HEAD + "\n" + "b" * EMBEDDED_TAIL
-
-
 @pytest.mark.parametrize(
     "text",
     [
@@ -54,18 +48,17 @@ def test_the_embedding_of_a_long_text_is_of_its_two_ends() -> None:
     ids=["words", "prefixes", "parameters", "zeros", "emoji", "unspaced"],
 )
 def test_a_megabyte_takes_no_longer_than_a_page(text: str) -> None:
-    embedder = StaticEmbedder.load()
+    scorer = load_artifact(ARTIFACTS / "default")
     page = ("word and more " * 1_000)[: 2 * SEEN_CHARS]
-    assert seconds(text, embedder) < 0.02 + 10 * seconds(page, embedder)
+    assert seconds(text, scorer) < 0.02 + 10 * seconds(page, scorer)
 
 
-def seconds(text: str, embedder: StaticEmbedder) -> float:
-    """The least of five, to read, embed and measure the text."""
+def seconds(text: str, scorer: Artifact) -> float:
+    """The least of five, to read and judge the text."""
     taken = []
     for _ in range(5):
         begun = time.perf_counter()
         seen = readable(text)
-        embedder.encode(embedded(seen))
-        features(seen)
+        scorer.judge(seen)
         taken.append(time.perf_counter() - begun)
     return min(taken)

@@ -44,7 +44,7 @@ def story(
     scorer: FakeScorer, *texts: str, intent: tuple[str, float] = ("greeting", 0.99), pinned: Pinned | None = None
 ) -> dict[str, Any]:
     assert POLICY.classifier is not None
-    judge = Judge(POLICY.classifier, EMBEDDER, scorer, FakeIntents(*intent), GRADES)
+    judge = Judge(POLICY.classifier, scorer, FakeIntents(*intent), GRADES)
     router = Router(POLICY, None, judge, EMBEDDER, {})
     messages = [{"role": "assistant" if i % 2 else "user", "content": text} for i, text in enumerate(texts)]
     body = msgspec.json.encode({"model": "auto", "messages": messages})

@@ -43,9 +43,9 @@ def facts(when: str, scorer: FakeScorer, content: Any = "hello", pinned: Pinned 
     request = ChatRequest("id", body, read_head(body))
     compiled = policy(when)
     assert compiled.classifier is not None
-    judge = Judge(compiled.classifier, EMBEDDER, scorer)
+    judge = Judge(compiled.classifier, scorer)
     turn = last_turn(request.head.messages)
-    return asyncio.run(gather(request, compiled, turn, Prompt(turn.last, EMBEDDER), judge, pinned))
+    return asyncio.run(gather(request, compiled, turn, judge, pinned))
 
 
 def test_only_what_the_policy_looks_at_is_computed() -> None:

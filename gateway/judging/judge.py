@@ -12,14 +12,13 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from classifiers.base import Vector, Verdict
-from classifiers.embed import CHARS_MAX, StaticEmbedder
+from classifiers.base import Verdict
 from gateway.conversation import Turn
 from gateway.judging.class_rule import UNFAMILIAR, classed, merged
 from gateway.judging.memo import Memo, Value, text_key
 from gateway.policy.model import UNSURE, FactValue
 from gateway.policy.schema import ClassifierSpec
-from gateway.prompt import Prompt, embedded, readable
+from gateway.prompt import readable
 
 log = logging.getLogger("turnout.judging")
 
@@ -41,8 +40,8 @@ class Scorer(Protocol):
     @property
     def version(self) -> str: ...
 
-    def judge(self, text: str, embedding: Vector) -> Verdict:
-        """The verdict on one text. embedding: (256,), of the text or of its two ends."""
+    def judge(self, text: str) -> Verdict:
+        """The verdict on one text, of any length."""
         ...
 
 
@@ -85,18 +84,17 @@ class Judge:
     def __init__(
         self,
         rule: ClassifierSpec,
-        embedder: StaticEmbedder,
         scorer: Scorer | None,
         intents: IntentScorer | None = None,
         grades: Mapping[str, str] | None = None,
     ) -> None:
-        self._rule, self._embedder, self._scorer, self._intents = rule, embedder, scorer, intents
+        self._rule, self._scorer, self._intents = rule, scorer, intents
         self._grades = grades or {}
         self._said: set[str] = set()
         self.verdicts: Memo[Verdict] = Memo()
         self.intended: Memo[Intended] = Memo()
 
-    async def judge(self, turn: Turn, prompt: Prompt, wanted: Set[str]) -> Judgement:
+    async def judge(self, turn: Turn, wanted: Set[str]) -> Judgement:
         """What is known of a turn. wanted: which of `class`, `quality` and `intent` a decision looks at."""
         last = readable(turn.last)
         whole = readable(turn.whole) if turn.turns_before else last
@@ -107,7 +105,7 @@ class Judge:
             return _fallback(wanted, reason, why, UNSURE, {"confidence": 0.0})
         can_skip = turn.can_skip and _WORD.search(last) is not None
         try:
-            return await self._judged(last if can_skip else None, whole, prompt, wanted)
+            return await self._judged(last if can_skip else None, whole, wanted)
         except TimeoutError:
             why = f"the classifier took longer than max_ms: {self._rule.max_ms:g}"
             self._say("timeout", why)
@@ -117,10 +115,10 @@ class Judge:
             self._say("error", why, exc)
             return _fallback(wanted, "error", why, self._rule.on_error)
 
-    async def _judged(self, last: str | None, whole: str, prompt: Prompt, wanted: Set[str]) -> Judgement:
+    async def _judged(self, last: str | None, whole: str, wanted: Set[str]) -> Judgement:
         """last: None for a turn that is no case for `skip`."""
         judgement = Judgement()
-        scored = await self._scored((whole,) if last is None else (last, whole), prompt, wanted)
+        scored = await self._scored((whole,) if last is None else (last, whole), wanted)
         if scored.verdicts:
             last_verdict = None if last is None else scored.verdicts[last]
             self._tell(judgement, last_verdict, scored.verdicts[whole], wanted)
@@ -130,7 +128,7 @@ class Judge:
             judgement.values["intent.confidence"] = float(intended.confidence)
         return judgement
 
-    async def _scored(self, texts: Sequence[str], prompt: Prompt, wanted: Set[str]) -> _Scored:
+    async def _scored(self, texts: Sequence[str], wanted: Set[str]) -> _Scored:
         """A verdict on each text and the intent of the last one: remembered, or scored now."""
         verdicts: dict[str, Verdict] = {}
         intents: dict[str, Intended] = {}
@@ -143,9 +141,9 @@ class Judge:
         if not to_judge and not to_read:
             return _Scored(verdicts, intents)
         if sum(map(len, {*to_judge, *to_read})) <= INLINE_CHARS_MAX:
-            fresh = self._score(to_judge, to_read, prompt)
+            fresh = self._score(to_judge, to_read)
         else:
-            work = asyncio.to_thread(self._score, to_judge, to_read, prompt)
+            work = asyncio.to_thread(self._score, to_judge, to_read)
             fresh = await asyncio.wait_for(work, self._rule.max_ms / 1000)
         for text, verdict in fresh.verdicts.items():
             assert self._scorer is not None
@@ -155,13 +153,11 @@ class Judge:
             self.intended.put(text_key(text, self._intents.version), intended)
         return _Scored({**verdicts, **fresh.verdicts}, {**intents, **fresh.intents})
 
-    def _score(self, to_judge: Sequence[str], to_read: Sequence[str], prompt: Prompt) -> _Scored:
+    def _score(self, to_judge: Sequence[str], to_read: Sequence[str]) -> _Scored:
         verdicts, intents = {}, {}
         for text in to_judge:
             assert self._scorer is not None
-            is_prompts = text == prompt.text and len(text) <= CHARS_MAX
-            embedding = prompt.embedding() if is_prompts else self._embedder.encode(embedded(text))
-            verdicts[text] = self._scorer.judge(text, embedding)
+            verdicts[text] = self._scorer.judge(text)
         for text in to_read:
             assert self._intents is not None
             intents[text] = self._intents.score(text)

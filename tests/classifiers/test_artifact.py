@@ -1,6 +1,6 @@
 """Artifacts: what is saved is what is loaded; anything damaged, changed or made for something else is refused."""
 
-import io
+import hashlib
 import json
 import shutil
 import subprocess
@@ -11,46 +11,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.artifact import CARD, CARD_TEXT, WEIGHTS, load_artifact, save_artifact
+from classifiers.artifact import load_artifact, save_artifact
 from classifiers.errors import ArtifactError
 from classifiers.features import FEATURE_NAMES
-from classifiers.linear import LinearModel
+from classifiers.head import Head
+from classifiers.intent_artifact import load_intents
+from classifiers.store import CARD, CARD_TEXT, WEIGHTS
 
-CLASSES = ("one", "two", "three")
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=300)
 
 
 @pytest.fixture
-def model() -> LinearModel:
-    rng = np.random.default_rng(11)
-    f, k = len(FEATURE_NAMES), len(CLASSES)
-    return LinearModel(
-        embedding_weight=rng.normal(size=(256, k)).astype(np.float32),
-        feature_weight=rng.normal(size=(f, k)).astype(np.float32),
-        bias=rng.normal(size=k).astype(np.float32),
-        feature_mean=rng.normal(size=f).astype(np.float32),
-        feature_scale=rng.uniform(0.5, 2, f).astype(np.float32),
-    )
+def head(shipped) -> Head:
+    return shipped.head
 
 
 @pytest.fixture
-def saved(tmp_path, model, embedder):
-    save_artifact(tmp_path / "mine", model, {"name": "mine", "classes": CLASSES}, embedder)
+def saved(tmp_path, head, embedder):
+    save_artifact(tmp_path / "mine", {"name": "mine"}, head, embedder)
     return tmp_path / "mine"
 
 
-def test_what_is_saved_is_what_is_loaded(tmp_path, model, embedder):
-    made = save_artifact(tmp_path / "mine", model, {"name": "mine", "classes": CLASSES}, embedder)
+def test_what_is_saved_is_what_is_loaded(tmp_path, head, embedder):
+    made = save_artifact(tmp_path / "mine", {"name": "mine"}, head, embedder)
     loaded = load_artifact(tmp_path / "mine", embedder)
     texts = ["hello", "x = 1", ""]
-    assert (loaded.name, loaded.version, loaded.classes) == ("mine", made.version, CLASSES)
-    assert loaded.classes_ == CLASSES
+    assert (loaded.name, loaded.version, loaded.classes_) == ("mine", made.version, ("skip", "small", "strong"))
     assert loaded.card == made.card
+    assert (loaded.graded, loaded.weak, loaded.strong, loaded.seen) == ((), None, None, frozenset())
     assert np.array_equal(loaded.predict_proba(texts), made.predict_proba(texts))
 
 
-def test_saving_twice_gives_the_same_bytes(tmp_path, saved, model, embedder):
-    save_artifact(tmp_path / "again", model, {"name": "mine", "classes": CLASSES}, embedder)
+def test_saving_twice_gives_the_same_bytes(tmp_path, saved, head, embedder):
+    save_artifact(tmp_path / "again", {"name": "mine"}, head, embedder)
     for name in (WEIGHTS, CARD, CARD_TEXT):
         assert (saved / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
@@ -62,8 +55,8 @@ def test_an_artifact_loads_its_own_embedder_if_none_is_given(saved, embedder):
 @settings(deadline=None)
 @given(text=ANY_TEXT)
 def test_probabilities_of_any_text_sum_to_one(shipped, text):
-    scores = shipped.score(text, shipped.embedder.encode(text))
-    assert tuple(scores) == shipped.classes
+    scores = shipped.judge(text).classes
+    assert tuple(scores) == shipped.classes_
     assert sum(scores.values()) == pytest.approx(1, abs=1e-9)
     assert all(0 <= score <= 1 for score in scores.values())
 
@@ -72,9 +65,9 @@ def test_probabilities_of_any_text_sum_to_one(shipped, text):
 @given(texts=st.lists(ANY_TEXT, max_size=4))
 def test_one_text_and_many_are_scored_alike(shipped, texts):
     rows = shipped.predict_proba(texts)
-    assert rows.shape == (len(texts), len(shipped.classes))
+    assert rows.shape == (len(texts), len(shipped.classes_))
     for text, row in zip(texts, rows, strict=True):
-        assert list(shipped.score(text, shipped.embedder.encode(text)).values()) == pytest.approx(row, abs=1e-5)
+        assert list(shipped.judge(text).classes.values()) == pytest.approx(row, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", [WEIGHTS, CARD])
@@ -106,12 +99,17 @@ def test_a_changed_card_is_refused(saved, embedder, changes):
         load_artifact(saved, embedder)
 
 
-def test_weights_of_another_artifact_are_refused(saved, tmp_path, model, embedder):
-    other = LinearModel(**{**model.arrays(), "bias": model.bias + 1})
-    save_artifact(tmp_path / "other", other, {"name": "other", "classes": CLASSES}, embedder)
+def test_weights_of_another_artifact_are_refused(saved, tmp_path, head, embedder):
+    other = Head.from_arrays({**head.arrays(), "bias": head.arrays()["bias"] + 1}, embedder)
+    save_artifact(tmp_path / "other", {"name": "mine"}, other, embedder)
     shutil.copy(tmp_path / "other" / WEIGHTS, saved / WEIGHTS)
     with pytest.raises(ArtifactError, match="SHA-256"):
         load_artifact(saved, embedder)
+
+
+def test_an_artifact_for_another_task_is_refused(saved, embedder):
+    with pytest.raises(ArtifactError, match="made for routing, needed here is one for intent"):
+        load_intents(saved, embedder)
 
 
 def test_another_format_is_refused(saved, embedder):
@@ -130,51 +128,39 @@ def test_an_artifact_for_another_embedder_is_refused(saved, embedder):
 
 
 def test_an_artifact_for_other_features_is_refused(saved, embedder, monkeypatch):
-    monkeypatch.setattr("classifiers.artifact.FEATURE_NAMES", (*FEATURE_NAMES, "log_novelty"))
+    monkeypatch.setattr("classifiers.store.FEATURE_NAMES", (*FEATURE_NAMES, "log_novelty"))
     with pytest.raises(ArtifactError, match="log_novelty"):
         load_artifact(saved, embedder)
 
 
-def test_weights_for_other_classes_are_refused(tmp_path, model, embedder):
-    save_artifact(tmp_path / "mine", model, {"name": "mine", "classes": ["only", "two"]}, embedder)
-    with pytest.raises(ArtifactError, match=r"weights\.npz.*expected"):
-        load_artifact(tmp_path / "mine", embedder)
+def test_arrays_that_do_not_fit_are_refused_with_the_file(saved, embedder, monkeypatch):
+    monkeypatch.setattr("classifiers.head.BITS", 15)
+    with pytest.raises(ArtifactError, match=r"weights\.npz.*char_weight"):
+        load_artifact(saved, embedder)
 
 
-def test_pickled_arrays_are_never_read(model):
-    buffer = io.BytesIO()
-    np.savez(buffer, **{**model.arrays(), "bias": np.array([{}], dtype=object)})
-    buffer.seek(0)
-    with np.load(buffer, allow_pickle=False) as arrays, pytest.raises(ValueError, match="allow_pickle"):
-        LinearModel.from_arrays(arrays)
+def test_pickled_arrays_are_never_read(tmp_path, saved, embedder):
+    np.savez(saved / WEIGHTS, **{"head.bias": np.array([{}], dtype=object)})
+    _sign(saved)
+    with pytest.raises(ArtifactError, match="allow_pickle"):
+        load_artifact(saved, embedder)
 
 
-@pytest.mark.parametrize(
-    ("name", "array"),
-    [
-        ("bias", np.full(3, np.nan, np.float32)),
-        ("feature_scale", np.zeros(len(FEATURE_NAMES), np.float32)),
-        ("feature_weight", np.zeros((2, 3), np.float32)),
-        ("embedding_weight", np.zeros((256, 9), np.float32)),
-    ],
-)
-def test_unusable_arrays_are_refused_by_name(model, name, array):
-    with pytest.raises(ValueError, match=name):
-        LinearModel.from_arrays({**model.arrays(), name: array})
-
-
-def test_a_missing_array_is_named(model):
-    arrays = model.arrays()
-    del arrays["bias"]
-    with pytest.raises(ValueError, match="missing: bias"):
-        LinearModel.from_arrays(arrays)
+def _sign(saved):
+    """A card that vouches for whatever weights lie beside it."""
+    card = json.loads((saved / CARD).read_text())
+    card["weights_sha256"] = hashlib.sha256((saved / WEIGHTS).read_bytes()).hexdigest()
+    signed = {key: value for key, value in card.items() if key not in ("digest", "version")}
+    card["digest"] = hashlib.sha256(json.dumps(signed, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    card["version"] = card["digest"][:12]
+    (saved / CARD).write_text(json.dumps(card))
 
 
 def test_serving_imports_neither_the_trainer_nor_wordllama(default_path):
     code = (
         "import sys\nfrom pathlib import Path\nfrom classifiers.artifact import load_artifact\n"
         f"artifact = load_artifact(Path({str(default_path)!r}))\n"
-        "artifact.score('hello', artifact.embedder.encode('hello'))\n"
+        "artifact.judge('hello')\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules}))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50)

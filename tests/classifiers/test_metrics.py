@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from classifiers.calibrate import calibrate
-from classifiers.linear import softmax
 from classifiers.metrics import apgr, classification, expected_calibration_error, log_loss, precision_at
+from classifiers.softmax import softmax
 
 
 def test_apgr_of_a_constant_score_is_one_half():

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from classifiers.base import Vector, Verdict
+from classifiers.base import Verdict
 
 
 def verdict(skip: float = 0.0, small: float = 0.0, strong: float = 0.0, familiarity: float = 1.0, **quality: float) -> Verdict:
@@ -28,7 +28,7 @@ class FakeScorer:
         self.asked: list[str] = []
         self.threads: set[int] = set()
 
-    def judge(self, text: str, embedding: Vector) -> Verdict:
+    def judge(self, text: str) -> Verdict:
         self.asked.append(text)
         self.threads.add(threading.get_ident())
         time.sleep(self.takes_s)

@@ -52,9 +52,9 @@ def test_skip_takes_at_least_one_half() -> None:
 
 @pytest.mark.parametrize("rule", [PLAIN, DIAL])
 def test_what_is_unlike_the_training_data_is_unsure_with_the_reason(rule: ClassifierSpec) -> None:
-    found = classed({"skip": 0.0, "small": 0.9, "strong": 0.1}, rule, 0.05)
+    found = classed({"skip": 0.0, "small": 0.9, "strong": 0.1}, rule, 0.01)
     assert (found.name, found.is_unfamiliar) == (UNSURE, True)
-    assert found.why == "it is unlike what the classifier was trained on (familiarity 0.05)"
+    assert found.why == "it is unlike what the classifier was trained on (familiarity 0.01)"
 
 
 @pytest.mark.parametrize("rule", [PLAIN, DIAL])

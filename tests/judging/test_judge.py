@@ -18,7 +18,6 @@ from gateway.chat import Message
 from gateway.conversation import Turn, last_turn
 from gateway.judging.judge import INLINE_CHARS_MAX, Judge, Judgement
 from gateway.policy.schema import ClassifierSpec
-from gateway.prompt import Prompt
 from tests.judging.fakes import FakeEmbedder, FakeIntents, FakeScorer, verdict
 
 RULE = ClassifierSpec(abstain_below=0.6, max_ms=20, on_error="strong", intent_above=0.8)
@@ -30,12 +29,12 @@ QUESTION = "Write a function that merges two sorted lists."
 
 
 def judge(scorer: Any, rule: ClassifierSpec = RULE, **more: Any) -> Judge:
-    return Judge(rule, EMBEDDER, scorer, **more)
+    return Judge(rule, scorer, **more)
 
 
 def ask(judge: Judge, turn: str | Turn, wanted: frozenset[str] = CLASS) -> Judgement:
     turn = Turn(turn, turn) if isinstance(turn, str) else turn
-    return asyncio.run(judge.judge(turn, Prompt(turn.last, EMBEDDER), wanted))
+    return asyncio.run(judge.judge(turn, wanted))
 
 
 def talk(*texts: str) -> Turn:
@@ -57,7 +56,7 @@ def test_under_the_bar_it_is_unsure_and_says_by_how_much() -> None:
 
 
 def test_a_text_unlike_the_training_data_is_unsure_and_its_quality_unknown() -> None:
-    scorer = FakeScorer(verdict(small=0.99, familiarity=0.02, **{"m-1": 0.9}))
+    scorer = FakeScorer(verdict(small=0.99, familiarity=0.01, **{"m-1": 0.9}))
     found = ask(judge(scorer, grades={"mine": "m-1"}), "hello", frozenset({"class", "quality"}))
     assert (found.values["class"], found.values["class_reason"]) == ("unsure", "unfamiliar")
     assert "quality.mine" not in found.values
