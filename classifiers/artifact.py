@@ -65,9 +65,7 @@ class Graded:
 class Artifact:
     """Safe to share between threads: nothing changes after construction."""
 
-    def __init__(
-        self, card: Mapping[str, Any], head: Head, embedder: StaticEmbedder, graded: Graded | None = None
-    ) -> None:
+    def __init__(self, card: Mapping[str, Any], head: Head, embedder: StaticEmbedder, graded: Graded | None = None) -> None:
         """card: as `save_artifact` wrote it. embedder: the one the card names."""
         self.card: Final = card
         self.name: Final[str] = card["name"]
@@ -106,7 +104,7 @@ class Artifact:
             return Verdict({"skip": skip, "small": small, "strong": strong}, {}, 1.0)
         # Small talk is short: of a longer text the head need not be asked.
         skip = float(self.head.probabilities(text)[0]) if len(text) <= SMALL_TALK_CHARS_MAX else 0.0
-        found = self._graded.model.score(text, self.embedder.encode(text))
+        found = self._graded.model.score(text)
         classes = {"skip": skip, "small": (1 - skip) * (1 - found.p_strong), "strong": (1 - skip) * found.p_strong}
         return Verdict(classes, found.quality, found.familiarity)
 

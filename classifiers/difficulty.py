@@ -14,9 +14,8 @@ import numpy as np
 
 from classifiers.base import Vector
 from classifiers.embed import TOKENS_MAX
+from classifiers.features import Scan, scan
 
-HEAD_CHARS: Final = 2_400
-TAIL_CHARS: Final = 600
 NUMBERS_MAX: Final = 200
 NUMBER_MAX: Final = 1e9
 
@@ -48,10 +47,9 @@ WORD_GROUPS: Final[dict[str, str]] = {
 }
 GROUP_OF: Final = {word: group for group, words in reversed(WORD_GROUPS.items()) for word in words.split()}
 
-WORD: Final = re.compile(r"[a-z][a-z']*")
-NUMBER: Final = re.compile(r"\d{1,15}(?:,\d{3})*(?:\.\d{1,9})?")
+NUMBER: Final = re.compile(r"\d\d{0,14}(?:,\d{3})*(?:\.\d{1,9})?")
 FRACTION: Final = re.compile(r"\d/\d")
-NAME: Final = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")  # a capital within a sentence
+NAME: Final = re.compile(r" [A-Z](?<=[a-z,] [A-Z])[a-z]+")  # a capital within a sentence
 SENTENCE: Final = re.compile(r"[.?!\n]\s*")
 RARE_IDS: Final = (10_000, 20_000)  # token ids follow frequency: byte-pair merges are numbered in the order they were made
 
@@ -99,12 +97,16 @@ def difficulty(text: str, ids: Sequence[int]) -> Vector:
     ids: the text's token ids, at most the first TOKENS_MAX are looked at. Logs are natural, of 1 + count. Of a text over
     3,000 characters only the first 2,400 and the last 600 are looked at.
     """
-    seen = text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
-    words = WORD.findall(seen.lower())
+    return difficulty_of(scan(text), ids)
+
+
+def difficulty_of(own: Scan, ids: Sequence[int]) -> Vector:
+    """`difficulty` of a text that has been scanned."""
+    seen, words = own.seen, own.plain_words
     word_total = max(len(words), 1)
-    counted = Counter(map(GROUP_OF.get, words))
+    counted = Counter(filter(None, map(GROUP_OF.get, words)))
     groups = [counted[name] for name in WORD_GROUPS]
-    numbers = [min(float(number.replace(",", "")), NUMBER_MAX) for number in NUMBER.findall(seen)[:NUMBERS_MAX]]
+    numbers = [min(float(number.replace(",", "")), NUMBER_MAX) for number in _numbers(own)]
     lines = [len(line) for line in seen.split("\n") if line.strip()] or [0]
     sentences = [sentence for sentence in SENTENCE.split(seen) if sentence.strip()]
     lengths = list(map(len, words)) or [0]
@@ -117,10 +119,10 @@ def difficulty(text: str, ids: Sequence[int]) -> Vector:
             len(set(numbers)),
             max(numbers, default=0),
             sum(numbers),
-            sum(number % 1 > 0 for number in numbers),
+            sum([number % 1 > 0 for number in numbers]),
             seen.count("%"),
             seen.count("$"),
-            len(FRACTION.findall(seen)),
+            len(FRACTION.findall(seen)) if own.may_have_digits and "/" in seen else 0,
             seen.count("?"),
             question_words,
             names,
@@ -142,15 +144,19 @@ def difficulty(text: str, ids: Sequence[int]) -> Vector:
         names / word_total,
         *logs[10:13],
         sum(lengths) / len(lengths),
-        sum(length >= 9 for length in lengths) / len(lengths),
+        sum([length >= 9 for length in lengths]) / len(lengths),
         len(set(words)) / word_total,
         logs[13],
         line_deviation / max(line_mean, 1),
         sum(line < 40 for line in lines) / len(lines),
         *logs[14:],
-        *(count / word_total for count in groups),
+        *[count / word_total for count in groups],
     ]
     return np.array(row, np.float32)
+
+
+def _numbers(own: Scan) -> list[str]:
+    return NUMBER.findall(own.seen)[:NUMBERS_MAX] if own.may_have_digits else []
 
 
 def _rarity(ids: Sequence[int], words: int, chars: int) -> list[float]:

@@ -1,11 +1,13 @@
 """Hand features: what can be read off a text without knowing its words' meaning. Pure, bounded, any unicode.
 
-Two passes over at most 3,000 characters: character classes counted with numpy, words looked up in one table. The few
-regular expressions are linear: no nested repeats.
+At most 3,000 characters are looked at: character classes counted with numpy, words looked up in one table. The few
+regular expressions are linear: no nested repeats. Each begins with what the engine can search for without trying a match
+at every character.
 """
 
 import re
 from collections import Counter
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -70,6 +72,7 @@ _OF_CLASS: Final[dict[str, str]] = {
     "code": "{}[]_#&|@`~\\",
     "operator": "+-*/=<>^%$",
 }
+DIGIT, NON_ASCII = CLASS_NAMES.index("digit"), CLASS_NAMES.index("non_ascii")
 CLASS_OF_CODE: Final = np.zeros(129, np.int64)  # index: code point, 128 for all above ASCII
 CLASS_OF_CODE[128] = CLASS_NAMES.index("non_ascii")
 for _name, _chars in _OF_CLASS.items():
@@ -77,11 +80,12 @@ for _name, _chars in _OF_CLASS.items():
         CLASS_OF_CODE[ord(_char)] = CLASS_NAMES.index(_name)
 
 WORD: Final = re.compile(r"[a-z][a-z'+-]*")
+PLAIN_WORD: Final = re.compile(r"[a-z][a-z']*")
 STRETCHED: Final = re.compile(r"([a-z])\1\1+")  # heyyy, thaaanks
 SENTENCE_END: Final = re.compile(r"[.!?](?:\s|$)")
-BULLET: Final = re.compile(r"^[ \t]{0,8}(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
-CHOICE: Final = re.compile(r"^[ \t]{0,8}\(?[A-E][.):]", re.MULTILINE)
-NUMBER: Final = re.compile(r"\d+")
+BULLET: Final = re.compile(r"\n[ \t]{0,8}(?:[-*•]|\d{1,3}[.)])[ \t]")
+CHOICE: Final = re.compile(r"\n[ \t]{0,8}\(?[A-E][.):]")
+NUMBER: Final = re.compile(r"\d\d*")
 MARKUP: Final = {
     "fence": ("```", "~~~"),
     "code_mark": ("def ", "return ", "();", "#include", "</", "=>", "!=", "==", "SELECT ", "import ", "std::", "public "),
@@ -95,6 +99,16 @@ MARKUP: Final = {
                   "how are", "how's it", "what's up", "nice to", "good to", "have a ", "see you", "talk to you",
                   "meaning of life", "you from", "your hobb", "made you", "you help", "you work for", "ask you", "call you"),
 }  # fmt: skip
+# Marks by what they have in common, "" for nothing: where that is missing none of them has to be counted.
+_COMMON: Final = ("you", "\\", "^", "`", "~", "(", "=", ":", "<", "-", "'")
+
+
+def _by_common(marks: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    common = {mark: next((part for part in _COMMON if part in mark), "") for mark in marks}
+    return {part: tuple(mark for mark in marks if common[mark] == part) for part in ("", *_COMMON) if part in common.values()}
+
+
+MARKS_BY_COMMON: Final = {name: _by_common(marks) for name, marks in MARKUP.items()}
 
 FIRST_WORD_GROUPS: Final = ("greeting", "hard_verb", "easy_verb", "explain_verb", "asking")
 FEATURE_NAMES: Final[tuple[str, ...]] = (
@@ -124,63 +138,124 @@ FEATURE_NAMES: Final[tuple[str, ...]] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A text's first look, shared by all that count in it.
+
+    chars: of the whole text. seen: the part looked at, at most 3,001 characters. lowered: that in small letters.
+    by_class: as CLASS_NAMES. words: of `lowered` with stretched letters made single. plain_words: of `lowered` itself,
+    parted at hyphens too. may_have_digits: False if there are none of any script.
+    """
+
+    chars: int
+    seen: str
+    lowered: str
+    by_class: list[int]
+    words: list[str]
+    plain_words: list[str]
+    may_have_digits: bool
+
+
+def scan(text: str) -> Scan:
+    """Of a text over 3,000 characters only the first 2,400 and the last 600 are looked at."""
+    seen = text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
+    small = seen.lower()
+    is_stretched = _has_stretched(small)
+    lowered = STRETCHED.sub(r"\1", small) if is_stretched else small
+    words = WORD.findall(lowered)
+    if is_stretched:
+        plain_words = PLAIN_WORD.findall(small)
+    elif "-" in small or "+" in small:
+        plain_words = [part for word in words for part in (PLAIN_WORD.findall(word) if "-" in word or "+" in word else (word,))]
+    else:
+        plain_words = words
+    by_class = _class_counts(seen)
+    return Scan(
+        chars=len(text),
+        seen=seen,
+        lowered=lowered,
+        by_class=by_class,
+        words=words,
+        plain_words=plain_words,
+        may_have_digits=by_class[DIGIT] > 0 or by_class[NON_ASCII] > 0,
+    )
+
+
 def features(text: str) -> Vector:
     """(len(FEATURE_NAMES),) float32, finite for any str.
 
     Logs are natural, of 1 + count. Shares are of characters or of words. Of a text over 3,000 characters only the
     first 2,400 and the last 600 are looked at; `log_chars` alone knows the full length.
     """
-    seen = text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
-    lowered = STRETCHED.sub(r"\1", seen.lower())
-    words = WORD.findall(lowered)
-    counted = Counter(map(TABLE.get, words))
+    return features_of(scan(text))
+
+
+def features_of(own: Scan) -> Vector:
+    """`features` of a text that has been scanned."""
+    seen, words = own.seen, own.words
+    counted = Counter(filter(None, map(TABLE.get, words)))
+    groups = [counted[name] for name in GROUPS]
     word_total = max(len(words), 1)
-    spaced = seen.split()
+    spaced = len(seen.split())
     stripped = seen.strip()
-    by_class = _class_counts(seen)
-    numbers = NUMBER.findall(seen)
-    courtesy = sum(counted[name] for name in COURTESY)
+    numbers = NUMBER.findall(seen) if own.may_have_digits else ()
+    lines = f"\n{seen}"
+    courtesy = sum([counted[name] for name in COURTESY])
     beyond = len(words) - courtesy
     first = TABLE.get(words[0]) if words else None
     counts = [
-        len(text),
-        len(spaced),
+        own.chars,
+        spaced,
         seen.count("\n"),
         len(SENTENCE_END.findall(seen)),
-    ]
-    logs = [
         len(numbers),
-        len(BULLET.findall(seen)),
-        len(CHOICE.findall(seen)),
-        *(sum(map(lowered.count if name != "code_mark" else seen.count, marks)) for name, marks in MARKUP.items()),
-        *(counted[name] for name in GROUPS),
+        len(BULLET.findall(lines)),
+        len(CHOICE.findall(lines)),
+        *[_count(by_common, own.lowered if name != "code_mark" else seen) for name, by_common in MARKS_BY_COMMON.items()],
+        *groups,
         beyond,
     ]
-    count_logs = np.log1p(np.array(counts + logs, np.float64)).tolist()
-    first_counts, rest = count_logs[: len(counts)], count_logs[len(counts) :]
+    logs = np.log1p(np.array(counts, np.float64)).tolist()
     row = [
-        *first_counts,
-        min(len(seen) / max(len(spaced), 1), 20.0),
-        float(len(spaced) <= 3),
-        float(len(spaced) <= 8),
-        *(by_class[1:] / max(len(seen), 1)).tolist(),
-        rest[0],
+        *logs[:4],
+        min(len(seen) / max(spaced, 1), 20.0),
+        float(spaced <= 3),
+        float(spaced <= 8),
+        *[count / max(len(seen), 1) for count in own.by_class[1:]],
+        logs[4],
         float(min(max(map(len, numbers), default=0), 8)),
         float("?" in seen),
         float(stripped.endswith("?")),
         float(stripped.endswith("!")),
         float(stripped[:1].isupper()),
-        *rest[1:-1],
-        *(counted[name] / word_total for name in GROUPS),
-        *(float(first == name) for name in FIRST_WORD_GROUPS),
+        *logs[5:-1],
+        *[count / word_total for count in groups],
+        *[float(first == name) for name in FIRST_WORD_GROUPS],
         courtesy / word_total,
-        rest[-1],
+        logs[-1],
         float(first in ("greeting", "thanks") and beyond >= 2),
     ]
     return np.array(row, np.float32)
 
 
-def _class_counts(text: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """(len(CLASS_NAMES),) how many characters of each class."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return np.bincount(CLASS_OF_CODE[np.minimum(codes, 128)], minlength=len(CLASS_NAMES))
+def _count(by_common: dict[str, tuple[str, ...]], text: str) -> int:
+    return sum([sum(map(text.count, marks)) for part, marks in by_common.items() if part in text])
+
+
+def _codes(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def _class_counts(text: str) -> list[int]:
+    """As long as CLASS_NAMES: how many characters of each class."""
+    places = CLASS_OF_CODE.take(np.minimum(_codes(text), 128))
+    counts: list[int] = np.bincount(places, minlength=len(CLASS_NAMES)).tolist()
+    return counts
+
+
+def _has_stretched(lowered: str) -> bool:
+    """Whether STRETCHED would find anything: it alone takes a tenth of all the time here, and seldom does."""
+    codes = _codes(lowered)
+    again = codes[1:] == codes[:-1]
+    thrice = codes[2:][again[1:] & again[:-1]]
+    return bool(((thrice >= ord("a")) & (thrice <= ord("z"))).any())

@@ -4,13 +4,13 @@ Nyström's method (Williams and Seeger, "Using the Nyström Method to Speed Up K
 weighted sum of likenesses to at most a thousand training texts, kept as vectors. No text is kept.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.linear import CLIP
+from classifiers.softmax import CLIP
 
 Singles = npt.NDArray[np.float32]
 
@@ -28,13 +28,22 @@ class Kernel:
     landmark_embeddings: Singles  # (m, d), centred, of length 1
     weights: Singles  # (m, k)
     bias: Singles  # (k,)
+    # Made of the above.
+    _divisor: Singles = field(init=False, repr=False)  # (f,)
+    _bound: Singles = field(init=False, repr=False)  # (f,) how far a standardised feature may be from 0
+    _squares: Singles = field(init=False, repr=False)  # (m,) of the landmarks' features, summed
+
+    def __post_init__(self) -> None:
+        varies = self.feature_scale > 0
+        object.__setattr__(self, "_divisor", np.where(varies, self.feature_scale, 1).astype(np.float32))
+        object.__setattr__(self, "_bound", np.where(varies, CLIP, 0).astype(np.float32))
+        object.__setattr__(self, "_squares", _squares(self.landmark_features))
 
     def standardised(self, features: Singles) -> Singles:
         """(..., f) raw features to deviations from the training rows' mean, cut at CLIP."""
-        varies = self.feature_scale > 0
-        scale = np.where(varies, self.feature_scale, 1)
-        cut = np.clip((features - self.feature_mean) / scale, -CLIP, CLIP) * varies
-        return cut.astype(np.float32)
+        deviations = (features - self.feature_mean) / self._divisor
+        cut: Singles = np.minimum(np.maximum(deviations, -self._bound), self._bound)
+        return cut
 
     def centred(self, embeddings: Singles) -> Singles:
         """(..., d) embeddings to unit vectors around the training rows' mean; all zero stays as near to it as it is."""
@@ -45,7 +54,7 @@ class Kernel:
 
     def likeness(self, features: Singles) -> Singles:
         """(..., f) standardised to (..., m) likeness in shape to each landmark, in [0, 1]."""
-        return likeness(features, self.landmark_features)
+        return _likeness(features, self.landmark_features, self._squares)
 
     def predict(self, likeness: Singles) -> Singles:
         """(..., m) likeness in shape to (..., k) outputs."""
@@ -71,7 +80,17 @@ def likeness(features: Singles, to: Singles) -> Singles:
 
     Against a Gaussian one it is less sure of texts between landmarks and forgives single odd features.
     """
-    own = (features * features).sum(axis=-1, keepdims=True)
-    squares = np.maximum(own + (to * to).sum(axis=-1) - 2 * (features @ to.T), 0)
+    return _likeness(features, to, _squares(to))
+
+
+def _likeness(features: Singles, to: Singles, squares_of_to: Singles) -> Singles:
+    own = _squares(features)[..., np.newaxis]
+    squares = np.maximum(own + squares_of_to - 2 * (features @ to.T), 0)
     near: Singles = np.exp(-np.sqrt(squares / max(features.shape[-1], 1)))
     return near
+
+
+def _squares(rows: Singles) -> Singles:
+    """(..., f) to (...): the sum of the squares."""
+    sums: Singles = (rows * rows).sum(axis=-1)
+    return sums

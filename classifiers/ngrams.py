@@ -60,8 +60,10 @@ def _counted(codes: npt.NDArray[np.uint64], sizes: Sequence[int], bits: int) -> 
         return _no_ngrams()
     ordered = np.concatenate(hashed)
     ordered.sort()
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    return ordered[starts], np.diff(np.append(starts, len(ordered))).astype(np.float32)
+    begins = np.ones(len(ordered) + 1, np.bool_)  # a bucket's first, and the end
+    np.not_equal(ordered[1:], ordered[:-1], out=begins[1:-1])
+    starts = begins.nonzero()[0]
+    return ordered[starts[:-1]], (starts[1:] - starts[:-1]).astype(np.float32)
 
 
 def _bounded(text: str, chars_max: int) -> str:

@@ -12,6 +12,7 @@ theory: few latent traits a prompt, one ability a model for each.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final, Protocol
 
 import numpy as np
@@ -44,11 +45,11 @@ class TokenEmbedder(Protocol):
     def name(self) -> str: ...
 
     def window(self, text: str) -> tuple[list[int], bool]:
-        """The token ids that `encode` averages, and whether they are all of the text."""
+        """The token ids that count, and whether they are all of the text."""
         ...
 
-    def encode(self, text: str) -> Vector:
-        """(d,) float32 of length 1; all zero for a text with no tokens."""
+    def encode_ids(self, ids: Sequence[int]) -> Vector:
+        """(d,) float32 of length 1 of tokens that `window` gave; all zero for none."""
         ...
 
 
@@ -90,13 +91,14 @@ class RoutingModel:
     familiarity_steps: Singles
     embedder: TokenEmbedder
 
-    def score(self, text: str, embedding: Vector, ids: Sequence[int] | None = None) -> Routing:
-        """What to expect of the text. embedding: what `embedder.encode` gave for it. ids: its tokens, if known already."""
-        return self.score_view(view(text, self.embedder.window(text)[0] if ids is None else ids, embedding))
+    def score(self, text: str) -> Routing:
+        """What to expect of the text."""
+        ids, _ = self.embedder.window(text)
+        return self.score_view(view(text, ids, self.embedder.encode_ids(ids)))
 
     def score_many(self, texts: Sequence[str]) -> list[Routing]:
-        """`score` of each text, in order, with the embeddings made here. One thread; about a millisecond a text."""
-        return [self.score(text, self.embedder.encode(text)) for text in texts]
+        """`score` of each text, in order. One thread; about a millisecond a text."""
+        return [self.score(text) for text in texts]
 
     def score_view(self, seen: View) -> Routing:
         """What to expect of a text that has been looked at."""
@@ -113,17 +115,24 @@ class RoutingModel:
         """(t,) traits of a text, and its familiarity."""
         outputs, nearest, effort = self.regressions.predict(seen)
         traits = (outputs @ self.mix + self.trait_bias).astype(np.float64)
-        steps = self.familiarity_steps
-        familiarity = float(np.interp(nearest, steps, np.linspace(0, 1, len(steps))))
+        familiarity = float(np.interp(nearest, self.familiarity_steps, _shares(len(self.familiarity_steps))))
         strangeness = max(0.0, 1 - familiarity / STRANGE_BELOW)
         push = EFFORT_WEIGHT * min(max(effort, -EFFORT_MAX), EFFORT_MAX) * float(self.trait_scale[GAIN])
         traits[GAIN] += strangeness * push
         return traits, familiarity
 
 
+@lru_cache
+def _shares(steps: int) -> Floats:
+    """(steps,) from 0 to 1. Not to be written to: it is shared."""
+    shares = np.linspace(0.0, 1.0, steps)
+    shares.flags.writeable = False
+    return shares
+
+
 def qualities(weights: Floats, scaled: Floats) -> Floats:
     """(models, 1 + t) and (..., t) scaled traits to (..., models) expected quality, in [0, 1]."""
-    clipped: Floats = np.clip(weights[:, 0] + scaled @ weights[:, 1:].T, 0.0, 1.0)
+    clipped: Floats = np.minimum(np.maximum(weights[:, 0] + scaled @ weights[:, 1:].T, 0.0), 1.0)
     return clipped
 
 
@@ -147,7 +156,8 @@ def add_model(model: RoutingModel, rows: Sequence[Mapping[str, object]], name: s
     graded = [(prompt, grade) for prompt, grade in (answer(row, name, n) for n, row in enumerate(rows, 1)) if grade is not None]
     if not graded:
         raise ValueError(f"no row grades '{name}': give some 20 to 50 of its answers a quality from 0 to 1")
-    views = [view(text, model.embedder.window(text)[0], model.embedder.encode(text)) for text, _ in graded]
+    tokens = [model.embedder.window(text)[0] for text, _ in graded]
+    views = [view(text, ids, model.embedder.encode_ids(ids)) for (text, _), ids in zip(graded, tokens, strict=True)]
     scaled = np.stack([model.traits(seen)[0] for seen in views]) / model.trait_scale
     others = [n for n, known in enumerate(model.models) if known != name]
     prior = model.quality_weights[others].mean(axis=0)

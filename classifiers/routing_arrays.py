@@ -127,8 +127,8 @@ def from_arrays(arrays: Mapping[str, Array], saved: Mapping[str, Any], embedder:
 def _regressions(checked: Mapping[str, Array]) -> Regressions:
     return Regressions(
         Lexical(
-            (checked["char_idf"], checked["token_idf"]),
-            (checked["char_weights"], checked["token_weights"]),
+            (checked["char_idf"].astype(np.float32), checked["token_idf"].astype(np.float32)),
+            (checked["char_weights"].astype(np.float32), checked["token_weights"].astype(np.float32)),
             checked["lexical_bias"],
         ),
         Kernel(

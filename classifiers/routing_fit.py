@@ -71,7 +71,7 @@ def fit_routing(
     n, total = len(data.prompts), FOLDS + 2
     tell(0, total, f"looking at {n} prompts")
     tokens = [embedder.window(prompt)[0] for prompt in data.prompts]
-    views = [view(text, ids, embedder.encode(text)) for text, ids in zip(data.prompts, tokens, strict=True)]
+    views = [view(text, ids, embedder.encode_ids(ids)) for text, ids in zip(data.prompts, tokens, strict=True)]
     looked = Looked(views)
     folds = _folds(tokens, seed)
     traits, topics = _traits(data, weak, strong), _topics(data)

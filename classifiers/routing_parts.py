@@ -26,6 +26,9 @@ LANDMARKS_MAX: Final = 1_000
 TREES: Final = 100
 LEAF_ROWS_MIN: Final = 8
 COLUMNS_TRIED: Final = 0.3
+# Each level costs every request some 5 us. Without a bound trees grow to 20 or 40 levels, and rank no better: APGR on rows
+# held out 0.736 either way on one set, 0.667 (bounded 0.668) and 0.632 (0.632) on two others.
+LEVELS_MAX: Final = 12
 DIRECTIONS_MAX: Final = 48
 CG_STEPS_MAX: Final = 60
 CG_TOLERANCE: Final = 1e-3
@@ -82,19 +85,24 @@ def _fit_lexical(counts: Sequence[sparse.csr_matrix], units: Floats, mean: Float
             break
         ahead = rest + left / np.maximum(squares, 1e-12) * ahead
         squares = left
-    weights = tuple(((table.T @ dual) * scale).astype(np.float16) for table in weighted)
+    weights = tuple(_halved((table.T @ dual) * scale) for table in weighted)
     return Lexical(tuple(idf), weights, mean.astype(np.float32))
 
 
-def _idf(counts: sparse.csr_matrix) -> npt.NDArray[np.float16]:
+def _halved(array: Floats | Singles) -> Singles:
+    """Single precision of what is stored in half."""
+    return array.astype(np.float16).astype(np.float32)
+
+
+def _idf(counts: sparse.csr_matrix) -> Singles:
     texts = np.bincount(counts.indices, minlength=counts.shape[1])
     idf = np.log((1 + counts.shape[0]) / (1 + texts)) + 1
-    return np.where(texts >= 2, idf, 0).astype(np.float16)
+    return _halved(np.where(texts >= 2, idf, 0))
 
 
-def _weighted(counts: sparse.csr_matrix, idf: npt.NDArray[np.float16]) -> sparse.csr_matrix:
+def _weighted(counts: sparse.csr_matrix, idf: Singles) -> sparse.csr_matrix:
     """The rows as `lexical.tf_idf` weighs them."""
-    values = (1 + np.log(counts.data)) * idf.astype(np.float32)[counts.indices]
+    values = (1 + np.log(counts.data)) * idf[counts.indices]
     weighted = sparse.csr_matrix((values.astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
     length = np.sqrt(np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel())
     return (sparse.diags((1 / np.where(length > 0, length, 1)).astype(np.float32)) @ weighted).tocsr()
@@ -121,7 +129,7 @@ def _fit_kernel(hand: Singles, embeddings: Matrix, units: Floats, mean: Floats, 
     shape, meaning = unweighted.standardised(hand), unweighted.centred(embeddings)
     chosen = np.sort(np.random.default_rng(seed).choice(len(hand), min(len(hand), LANDMARKS_MAX), replace=False))
     # Rounded as they are stored, so that the weights fit what is served.
-    marks = (shape[chosen].astype(np.float16).astype(np.float32), meaning[chosen].astype(np.float16).astype(np.float32))
+    marks = (_halved(shape[chosen]), _halved(meaning[chosen]))
     near = likeness(shape, marks[0]).astype(np.float64)
     among = likeness(marks[0], marks[0]).astype(np.float64)
     normal = near.T @ near + KERNEL_RIDGE * among + 1e-3 * np.eye(len(chosen))
@@ -138,7 +146,9 @@ def _fit_kernel(hand: Singles, embeddings: Matrix, units: Floats, mean: Floats, 
 
 def _fit_forest(columns: Singles, units: Floats, mean: Floats, scale: Floats, seed: int) -> Forest:
     """Extremely randomised trees (Geurts, Ernst and Wehenkel, 2006): the least tempted by noisy labels of those tried."""
-    trees = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF_ROWS_MIN, max_features=COLUMNS_TRIED, random_state=seed)
+    trees = ExtraTreesRegressor(
+        TREES, max_depth=LEVELS_MAX, min_samples_leaf=LEAF_ROWS_MIN, max_features=COLUMNS_TRIED, random_state=seed
+    )
     trees.fit(columns, units)
     grown = [tree.tree_ for tree in trees.estimators_]
     roots = np.concatenate(([0], np.cumsum([tree.node_count for tree in grown])[:-1])).astype(np.int32)

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 
 from classifiers.base import Vector
-from classifiers.difficulty import DIFFICULTY_NAMES, difficulty
+from classifiers.difficulty import DIFFICULTY_NAMES, difficulty_of
 from classifiers.embed import TOKENS_MAX
-from classifiers.features import FEATURE_NAMES, features
+from classifiers.features import FEATURE_NAMES, features_of, scan
 from classifiers.ngrams import Buckets, Counts, char_ngrams, token_ngrams
 
 HAND_NAMES: Final[tuple[str, ...]] = (*FEATURE_NAMES, *DIFFICULTY_NAMES)
@@ -33,4 +33,5 @@ def view(text: str, ids: Sequence[int], embedding: Vector) -> View:
     """The text as the routing model sees it. ids: its token ids, of which the first TOKENS_MAX count."""
     seen = ids[:TOKENS_MAX]
     ngrams = char_ngrams(text, CHAR_SIZES, CHAR_BITS), token_ngrams(seen, TOKEN_SIZES, TOKEN_BITS)
-    return View(ngrams, np.concatenate((features(text), difficulty(text, seen))), embedding)
+    own = scan(text)
+    return View(ngrams, np.concatenate((features_of(own), difficulty_of(own, seen))), embedding)
