@@ -1,6 +1,6 @@
-"""How far the small model's answers can be trusted: ask it, grade it, fit `classifiers/confidence.json`.
+"""How far the small model's answers can be trusted: ask it, grade it, fit `classifiers/cascade/confidence.json`.
 
-    python -m benchmarks.cascade_confidence --rows ROWS.jsonl [--reuse] [--out classifiers/confidence.json]
+    python -m benchmarks.cascade_confidence --rows ROWS.jsonl [--reuse] [--out classifiers/cascade/confidence.json]
 
 Asks the packaged local model, started as the gateway starts it, graded questions of graded_questions.py, half of them
 at temperature 0 and half at the server's own; ROWS.jsonl keeps what came back, in the form `fit_confidence` takes.
@@ -20,14 +20,14 @@ from typing import Any
 import httpx
 
 from benchmarks.graded_questions import Question, questions
-from classifiers.confidence import measure
-from classifiers.confidence_fit import REPEATS, Fit, fit_confidence
+from classifiers.cascade.confidence import measure
+from classifiers.cascade.confidence_fit import REPEATS, Fit, fit_confidence
 from gateway.cascade.logprobs import token_chances
 from gateway.providers.local import LocalModel, LocalServer, find_weights
 
 MODEL = "smollm2-135m-instruct"
 ANSWER_TOKENS = 128
-SHIPPED = Path(__file__).parents[1] / "classifiers" / "confidence.json"
+SHIPPED = Path(__file__).parents[1] / "classifiers" / "cascade" / "confidence.json"
 
 
 async def collect(seed: int, path: Path) -> None:

@@ -16,11 +16,11 @@ from typing import Final
 
 import classifiers
 from classifiers.artifact import Artifact, load_artifact
-from classifiers.embed import StaticEmbedder
-from classifiers.features import features
-from classifiers.head import BITS, CHAR_SIZES, TOKEN_SIZES, windowed
-from classifiers.ngrams import char_ngrams, token_ngrams
-from classifiers.normalise import normalise
+from classifiers.shipped.head import BITS, CHAR_SIZES, TOKEN_SIZES, windowed
+from classifiers.text.embed import StaticEmbedder
+from classifiers.text.features import features
+from classifiers.text.ngrams import char_ngrams, token_ngrams
+from classifiers.text.normalise import normalise
 
 TOKENS: Final = (20, 200, 4_000)
 DEFAULT: Final = Path(classifiers.__file__).parent / "artifacts" / "default"

@@ -1,6 +1,6 @@
 """How often a class changes by form alone, and how often a hard prompt is called easy. python -m benchmarks.robustness
 
-Every prompt of classifiers/regressions.jsonl as it stands and varied in each way of classifiers/perturb.py, with wordings
+Every prompt of classifiers/shipped/regressions.jsonl as it stands and varied in each way of shipped/perturb.py, with wordings
 that no training row was varied with. Intervals are at 95 %; those of totals come from resampling prompts, not variants.
 """
 
@@ -14,8 +14,8 @@ from typing import Final
 
 import classifiers
 from classifiers.artifact import load_artifact
-from classifiers.perturb import KINDS
-from classifiers.robustness import ABSTAIN_BELOW, PLAIN, UNSURE, Verdict, flips, judge, pairs, read_regressions
+from classifiers.shipped.perturb import KINDS
+from classifiers.shipped.robustness import ABSTAIN_BELOW, PLAIN, UNSURE, Verdict, flips, judge, pairs, read_regressions
 
 DEFAULT: Final = Path(classifiers.__file__).parent / "artifacts" / "default"
 Z: Final = 1.96

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from classifiers.base import Embedder
-from classifiers.embed import StaticEmbedder
+from classifiers.text.embed import StaticEmbedder
 from gateway.cache.reading import read
 from gateway.cache.verify import differs
 

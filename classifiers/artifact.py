@@ -15,11 +15,11 @@ import numpy.typing as npt
 
 from classifiers import store
 from classifiers.base import Probabilities, Verdict
-from classifiers.embed import StaticEmbedder
 from classifiers.errors import ArtifactError
-from classifiers.head import CLASSES, Head
-from classifiers.routing import Routing, RoutingModel
-from classifiers.routing_arrays import from_arrays, settings_of, to_arrays
+from classifiers.routing.arrays import from_arrays, settings_of, to_arrays
+from classifiers.routing.model import Routing, RoutingModel
+from classifiers.shipped.head import CLASSES, Head
+from classifiers.text.embed import StaticEmbedder
 
 TASK: Final = "routing"
 HEAD: Final = "head."
@@ -43,6 +43,10 @@ class Scores:
     p_strong: Floats
     quality: Floats
     familiarity: Floats
+
+    def of(self, rows: npt.NDArray[np.bool_]) -> "Scores":
+        """The scores of some of the texts. rows: (n,)."""
+        return Scores(self.models, self.gain[rows], self.p_strong[rows], self.quality[rows], self.familiarity[rows])
 
 
 @dataclass(frozen=True, slots=True)

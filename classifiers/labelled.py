@@ -4,6 +4,7 @@ Graded prompts (`--task routing`), a line each:
     {"prompt": TEXT, "q": {MODEL: QUALITY, …}}      QUALITY from 0 (useless) to 1 (as good as it gets)
 Intents (`--task intent`), a line each:
     {"text": TEXT, "intent": NAME}                   NAME `oos`: none of the others
+A quality of null is one that is missing: the model was not graded on that prompt.
 Optional in both: `id`, `split` (any word; `--split` picks by it) and `topic` or `subject`, for slices. Other keys are ignored.
 """
 
@@ -21,6 +22,7 @@ from classifiers.errors import DataError
 
 TOPIC_KEYS: Final = ("topic", "subject", "source", "category")
 ALL: Final = "all"
+ENCODING: Final = "utf-8-sig"  # UTF-8, with or without the mark that some editors put first
 
 Row = TypeVar("Row", bound="GradedPrompt | IntentText")
 
@@ -31,7 +33,7 @@ class GradedPrompt:
 
     prompt: str
     q: Mapping[str, float]
-    id: str
+    id: str | int
     topic: str
     split: str
     at: str
@@ -48,7 +50,7 @@ class IntentText:
 
     text: str
     intent: str
-    id: str
+    id: str | int
     topic: str
     split: str
     at: str
@@ -100,7 +102,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         # By content, not by name: a gzip file may have lost its ending on the way.
         with path.open("rb") as start:
             is_packed = start.read(2) == b"\x1f\x8b"
-        with gzip.open(path, "rt", encoding="utf-8") if is_packed else path.open(encoding="utf-8") as lines:
+        with gzip.open(path, "rt", encoding=ENCODING) if is_packed else path.open(encoding=ENCODING) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield number, _object(line, f"{path}:{number}")
@@ -112,7 +114,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _object(line: str, at: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise DataError(f"{at}: not JSON ({exc})") from exc
     if not isinstance(row, dict):
         raise DataError(f"{at}: a JSON object is expected, not {type(row).__name__}")
@@ -123,19 +125,20 @@ def _graded(row: dict[str, Any], default_id: str, at: str) -> GradedPrompt:
     q = row.get("q")
     if not isinstance(q, dict):
         raise DataError(f'{at}: `q` is missing or no object; write it as {{"small": 0, "strong": 1}}')
-    for model, quality in q.items():
+    given = {model: quality for model, quality in q.items() if quality is not None}
+    for model, quality in given.items():
         is_number = isinstance(quality, int | float) and not isinstance(quality, bool)
         if not is_number or not math.isfinite(quality) or not 0 <= quality <= 1:
             raise DataError(f"{at}: q[{model!r}] is {quality!r}; a quality is a number from 0 to 1")
-    numbers = {str(model): float(quality) for model, quality in q.items()}
-    return GradedPrompt(_text(row, "prompt", at), numbers, str(row.get("id", default_id)), _topic(row), _split(row), at)
+    numbers = {str(model): float(quality) for model, quality in given.items()}
+    return GradedPrompt(_text(row, "prompt", at), numbers, _id(row, default_id), _topic(row), _split(row), at)
 
 
 def _intent(row: dict[str, Any], default_id: str, at: str) -> IntentText:
     intent = row.get("intent")
     if not isinstance(intent, str) or not intent:
         raise DataError(f"{at}: `intent` is {intent!r}; a name is expected, `oos` for none of the others")
-    return IntentText(_text(row, "text", at), intent, str(row.get("id", default_id)), _topic(row), _split(row), at)
+    return IntentText(_text(row, "text", at), intent, _id(row, default_id), _topic(row), _split(row), at)
 
 
 def _text(row: dict[str, Any], key: str, at: str) -> str:
@@ -143,6 +146,14 @@ def _text(row: dict[str, Any], key: str, at: str) -> str:
     if not isinstance(text, str):
         raise DataError(f"{at}: `{key}` is missing or no text; keys there: {', '.join(row) or 'none'}")
     return text
+
+
+def _id(row: dict[str, Any], default_id: str) -> str | int:
+    """As the file has it, so that whoever joins by it finds the row."""
+    given = row.get("id")
+    if given is None:
+        return default_id
+    return given if isinstance(given, str | int) else str(given)
 
 
 def _topic(row: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from classifiers.card import render
 from classifiers.errors import ArtifactError
-from classifiers.features import FEATURE_NAMES
+from classifiers.text.features import FEATURE_NAMES
 
 FORMAT: Final = 2
 WEIGHTS: Final = "weights.npz"
@@ -89,7 +89,7 @@ def _read_bytes(path: Path) -> bytes:
 def _read_card(path: Path) -> dict[str, Any]:
     try:
         card = json.loads(_read_bytes(path))
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ArtifactError(f"{path}: not JSON ({exc}); {REMEDY}") from exc
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         found = card.get("format") if isinstance(card, dict) else type(card).__name__

@@ -13,16 +13,16 @@ from sklearn import __version__ as sklearn_version
 
 from classifiers import store
 from classifiers.artifact import Graded, HeldOut, load_artifact, save_artifact
-from classifiers.embed import StaticEmbedder
 from classifiers.errors import DataError
-from classifiers.intent_artifact import save_intents
-from classifiers.intent_fit import fit_intents
+from classifiers.intents.artifact import save_intents
+from classifiers.intents.fit import fit_intents
 from classifiers.labelled import GradedPrompt, IntentText, fingerprint, read_graded, read_intents
-from classifiers.metrics import expected_calibration_error
-from classifiers.routing import add_model
-from classifiers.routing_fit import Fitted, fit_routing
-from classifiers.routing_metrics import interval, routing_metrics
-from classifiers.sources import sha256_of
+from classifiers.measure.metrics import expected_calibration_error
+from classifiers.measure.routing_metrics import interval, routing_metrics
+from classifiers.routing.fit import Fitted, fit_routing
+from classifiers.routing.model import add_model
+from classifiers.shipped.sources import sha256_of
+from classifiers.text.embed import StaticEmbedder
 
 Progress = Callable[[float, str], None]
 DEFAULT: Final = Path(__file__).parent / "artifacts" / "default"
@@ -131,11 +131,14 @@ def join(order: Order, base: Path, name: str, progress: Progress) -> Made:
     progress(0.0, f"looking at {len(rows)} prompts")
     model = add_model(artifact.model, [{"prompt": row.prompt, "q": row.q} for row in rows], name)
     graded = artifact.with_newcomer(model, frozenset(fingerprint(row.prompt) for row in rows))
+    others = [known for known in artifact.graded if known != name]
     joined = {"model": name, "rows": len(rows), "mean_quality": float(np.mean([row.q[name] for row in rows]))}
+    earlier = [one for one in artifact.card.get("joined", ()) if one["model"] != name]
     card = {key: value for key, value in artifact.card.items() if key not in store.ADDED}
-    card |= {**_card(order), "joined": [*artifact.card.get("joined", ()), joined], "base": artifact.version}
+    card["data"] = [*card.get("data", ()), *_data(order, rows)]
+    card |= {**_card(order), "joined": [*earlier, joined], "base": artifact.version}
     made = save_artifact(order.out, card, artifact.head, artifact.embedder, graded)
-    return Made(made.name, made.version, f"{name} joins {', '.join(artifact.graded)} by {len(rows)} graded answers")
+    return Made(made.name, made.version, f"{name} joins {', '.join(others)} by {len(rows)} graded answers")
 
 
 def _pair(rows: Sequence[GradedPrompt], weak: str | None, strong: str | None) -> tuple[str, str]:

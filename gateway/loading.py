@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import classifiers
 from classifiers.artifact import Artifact, load_artifact
-from classifiers.embed import StaticEmbedder
+from classifiers.cascade.confidence import shipped_model
 from classifiers.errors import ArtifactError
-from classifiers.intent_artifact import IntentArtifact, load_intents
+from classifiers.intents.artifact import IntentArtifact, load_intents
+from classifiers.text.embed import StaticEmbedder
 from gateway.answers.faq import Faq
 from gateway.errors import ConfigError
 from gateway.judging.judge import Judge
@@ -92,7 +93,28 @@ def _compiled(path: Path, text: str, env: Mapping[str, str] | None) -> Policy:
     def read_file(name: str) -> str:
         return (path.parent / name).read_text(encoding="utf-8")
 
-    return compile_policy(str(path), text, env=os.environ if env is None else env, price_of=shipped_price, read_file=read_file)
+    policy = compile_policy(str(path), text, env=os.environ if env is None else env, price_of=shipped_price, read_file=read_file)
+    problems = list(_unreachable(policy, text))
+    if problems:
+        raise PolicyError(problems)
+    return policy
+
+
+def _unreachable(policy: Policy, text: str) -> Iterator[Problem]:
+    """Rungs that want more confidence than the shipped model ever says; of a calibration file the compiler sees to it."""
+    for i, route in enumerate(policy.routes):
+        for k, (_, rule) in enumerate(route.cascade):
+            if rule is None or rule.confidence is None or rule.calibration is not None:
+                continue
+            curve = shipped_model().curve
+            highest = curve[-1][1] if curve else 1.0
+            if rule.confidence > highest:
+                line = parse_source(policy.file, text).line_of(("routes", i, "cascade", k, "accept", "confidence"))
+                message = (
+                    f"no answer reaches {rule.confidence:g}: {highest:.3g} is the highest that the shipped model says; "
+                    "ask for less, or name a `calibration` of your own"
+                )
+                yield Problem(policy.file, line, message)
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from classifiers.embed import StaticEmbedder
+from classifiers.text.embed import StaticEmbedder
 from gateway.cache.verify import differs
 from gateway.policy.schema import FaqFile
 from gateway.prompt import Prompt

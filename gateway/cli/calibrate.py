@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import asdict
@@ -11,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from classifiers.artifact import load_artifact
-from classifiers.dial import Choose, for_quality, for_share, settle
 from classifiers.errors import ArtifactError, DataError
-from classifiers.evaluate import Graded
 from classifiers.labelled import read_graded
+from classifiers.measure.dial import Choose, for_quality, for_share, settle
+from classifiers.measure.evaluate import Graded
 from gateway.cli.artifacts import add_data, add_pair, artifact_path, share
 from gateway.cli.calibrate_cascade import run_cascade
 from gateway.cli.call_prices import CallPrices, call_prices
@@ -93,14 +94,12 @@ def run(args: argparse.Namespace) -> int:
         setting = settle(choose, graded.scores.p_strong[kept], graded.weak[kept], graded.strong[kept])
     except (ArtifactError, DataError) as exc:
         raise ConfigError(str(exc)) from exc
-    threshold = min(setting.threshold, 1.0)
     report: dict[str, Any] = {
         "asked": asked,
         "artifact": {"name": artifact.name, "version": artifact.version},
         "weak": weak,
         "strong": strong,
-        **asdict(setting),
-        "threshold": threshold,
+        **{name: _known(value) for name, value in asdict(setting).items()},
     }
     if prices is not None:
         report["usd_per_1000_calls"] = prices.per_1000(setting.strong_share)
@@ -110,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
             report["usd_per_day"] = prices.per_1000(setting.strong_share) * args.requests_per_day / 1000
     print(json.dumps(report, indent=2) if args.json else _told(report))
     if args.write:
-        _write(args.policy, threshold)
+        _write(args.policy, setting.threshold)
     return 0
 
 
@@ -144,12 +143,13 @@ def _told(report: dict[str, Any]) -> str:
         low, high = report[f"{key}_interval"]
         return f"{form(report[key])}  [{form(low)}, {form(high)}]"
 
+    kept = span("kept", "{:.1%}".format) if report["kept"] is not None else "–"
     lines = [
         f"asked for      {report['asked']}",
-        f"threshold      {report['threshold']:.4f}  (classifier.{KEY})",
+        f"threshold      {report['threshold']:.6f}  (classifier.{KEY})",
         f"strong calls   {span('strong_share', '{:.1%}'.format)}",
         f"quality        {span('quality', '{:.3f}'.format)}",
-        f"kept           {span('kept', '{:.1%}'.format)} of {report['strong']}'s",
+        f"kept           {kept} of {report['strong']}'s",
     ]
     if "usd_per_1000_calls" in report:
         cost, whole = report["usd_per_1000_calls"], report["usd_per_1000_calls_all_strong"]
@@ -163,6 +163,13 @@ def _told(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _known(value: Any) -> Any:
+    """As JSON can say it: null for what is no number, as a share of a strong model's quality that is 0."""
+    if isinstance(value, tuple):
+        return [_known(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _write(path: Path, threshold: float) -> None:
     try:
         changed = set_classifier_number(path.read_text("utf-8"), KEY, threshold)
@@ -170,7 +177,7 @@ def _write(path: Path, threshold: float) -> None:
         raise ConfigError(f"{path}: {exc}") from exc
     path.write_text(changed, "utf-8")
     load_policy(path)
-    print(f"wrote classifier.{KEY}: {threshold:.4f} into {path}")
+    print(f"wrote classifier.{KEY}: {threshold:.6f} into {path}")
 
 
 def _budget(text: str) -> float:

@@ -26,7 +26,7 @@ def run_cascade(args: argparse.Namespace) -> int:
         if getattr(args, option):
             raise UsageError(f"--cascade calibrates a rung's confidence; leave out {option.replace('_', '-')}")
     try:
-        from classifiers.confidence_fit import fit_confidence
+        from classifiers.cascade.confidence_fit import fit_confidence
     except ImportError as exc:
         raise needs_training_extra(exc) from exc
     try:

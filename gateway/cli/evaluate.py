@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from classifiers.artifact import load_artifact
 from classifiers.errors import ArtifactError, DataError
-from classifiers.evaluate import Graded, evaluate_intents, evaluate_routing
-from classifiers.intent_artifact import load_intents
+from classifiers.intents.artifact import load_intents
 from classifiers.labelled import read_graded, read_intents
-from classifiers.picture import draw
+from classifiers.measure.evaluate import Graded, evaluate_intents, evaluate_routing, intent_lines
+from classifiers.measure.picture import draw
 from classifiers.store import task_of
 from gateway.cli.artifacts import add_data, add_pair, artifact_path
 from gateway.cli.table import table
@@ -48,7 +49,12 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--task", choices=("routing", "intent"), help="what it is for (default: what its card says)")
     add_data(command)
     add_pair(command, "default: the pair it was trained for")
-    command.add_argument("--scores", metavar="OUT", type=Path, help="write a line for each row: id and score, or intent")
+    command.add_argument(
+        "--scores",
+        metavar="OUT",
+        type=Path,
+        help="write a line for each row: id, score (higher: the strong model) and p_strong; or id, text, intent and confidence",
+    )
     command.add_argument("--picture", metavar="OUT.svg", type=Path, help="draw quality over cost, and the reliability")
     command.add_argument("--json", action="store_true", help="print the report as JSON")
     command.set_defaults(run=run)
@@ -61,40 +67,44 @@ def run(args: argparse.Namespace) -> int:
         task = task_of(path)
         if args.task not in (None, task):
             raise UsageError(f"--task {args.task}: '{args.artifact}' is an artifact for {task}")
-        report, lines = _routing(args, path) if task == "routing" else _intents(args, path)
-        if args.scores is not None:
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            args.scores.write_text(text, "utf-8", "backslashreplace")  # lone surrogates
+        report = _routing(args, path) if task == "routing" else _intents(args, path)
     except (ArtifactError, DataError) as exc:
         raise ConfigError(str(exc)) from exc
     except OSError as exc:
         raise ConfigError(f"cannot write {exc.filename}: {exc.strerror}") from exc
-    print(json.dumps(report, indent=2, ensure_ascii=False) if args.json else _told(report))
+    print(json.dumps(report, indent=2) if args.json else _told(report))
     return 0
 
 
-def _routing(args: argparse.Namespace, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _write_scores(out: Path | None, lines: Sequence[dict[str, Any]]) -> None:
+    """Before anything is measured: rows too few for numbers are scored all the same."""
+    if out is not None:
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        out.write_text(text, "utf-8", "backslashreplace")  # lone surrogates
+
+
+def _routing(args: argparse.Namespace, path: Path) -> dict[str, Any]:
     artifact = load_artifact(path)
     weak, strong = args.weak or artifact.weak, args.strong or artifact.strong
     if weak is None or strong is None:
         raise UsageError(f"'{args.artifact}' was not trained for one pair of models; give --weak and --strong")
     graded = Graded(artifact, read_graded(args.data, args.split), weak, strong)
+    _write_scores(args.scores, graded.lines())
     report, curves = evaluate_routing(artifact, graded, weak, strong)
     if args.picture is not None:
         bins = [(b["said"], b["came_true"], b["rows"]) for b in report["calibration"]["bins"]]
         title = f"{artifact.name} {artifact.version}: {weak} → {strong}, {report['rows']:,} rows"
         args.picture.write_text(draw(curves, bins, title), "utf-8")
-    lines = [
-        {"id": row.id, "score": float(gain), "p_strong": float(p)}
-        for row, gain, p in zip(graded.rows, graded.scores.gain, graded.scores.p_strong, strict=True)
-    ]
-    return report, lines
+    return report
 
 
-def _intents(args: argparse.Namespace, path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _intents(args: argparse.Namespace, path: Path) -> dict[str, Any]:
     if args.weak or args.strong or args.picture:
         raise UsageError("--weak, --strong and --picture are for routing artifacts")
-    return evaluate_intents(load_intents(path), read_intents(args.data, args.split))
+    artifact, rows = load_intents(path), read_intents(args.data, args.split)
+    said = artifact.predict([row.text for row in rows])
+    _write_scores(args.scores, intent_lines(rows, said))
+    return evaluate_intents(artifact, rows, said)
 
 
 def _told(report: dict[str, Any]) -> str:
@@ -104,6 +114,9 @@ def _told(report: dict[str, Any]) -> str:
         lines.append(f"({report['seen_in_training']:,} rows were trained on and are left out)")
     if report["task"] == "routing":
         quality = report["quality"]
+        pair = report["trained_for"]
+        if pair is not None and pair != [report["weak"], report["strong"]]:
+            lines.append(f"(it was trained for {' → '.join(pair)}; its ranking is measured for another pair)")
         lines.append(f"{report['weak']} {quality['weak']:.3f} → {report['strong']} {quality['strong']:.3f}")
         columns = list(report["metrics"])
         rows = [["this artifact", *(_cell(report["metrics"][c]) for c in columns)]]

@@ -14,7 +14,7 @@ def set_classifier_number(text: str, key: str, value: float) -> str:
     found = _SECTION.search(text)
     if found is None:
         raise ValueError(f"there is no `classifier:` section to put `{key}` into; add one, as `classifier: {{}}`")
-    shown = f"{value:.4f}"
+    shown = f"{value:.6f}"  # four decimals would round a score that many prompts share up, past them all
     if flow := _FLOW.match(found["rest"]):
         return text[: found.start("rest")] + f" {{{_in_flow(flow['inside'], key, shown)}}}{flow['after']}" + text[found.end() :]
     if found["rest"].strip() and not found["rest"].strip().startswith("#"):

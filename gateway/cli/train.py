@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_pair(command, "default: if the rows grade two models, told by their mean quality")
     command.add_argument("--out", metavar="DIR", type=Path, required=True, help="the artifact's directory; written over")
     command.add_argument("--name", help="the artifact's name (default: the last part of --out)")
-    command.add_argument("--seed", type=int, default=7, help="for folds and learners (default: 7)")
+    command.add_argument("--seed", type=_seed, default=7, help="for folds and learners (default: 7)")
     command.add_argument("--add", metavar="MODEL", help="let MODEL join --base by its grades in --data, nothing else refitted")
     command.add_argument("--base", metavar="ARTIFACT", help="the artifact that --add extends")
     command.set_defaults(run=run)
@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     """Train and write."""
     if (args.add is None) != (args.base is None):
         raise UsageError("--add and --base go together: which model joins which artifact")
-    if args.task == "intent" and (args.add or args.weak or args.strong):
+    if args.task == "intent" and (args.add is not None or args.weak or args.strong):
         raise UsageError("--add, --weak and --strong are for --task routing")
-    if args.add and (args.weak or args.strong):
+    if args.add is not None and (args.weak or args.strong):
         raise UsageError("--weak and --strong are fixed by --base; leave them out beside --add")
     if args.out.exists() and not args.out.is_dir():
         raise UsageError(f"--out {args.out}: a file is there; name a directory")
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         if args.task == "intent":
             made = train_intents(order, progress)
-        elif args.add:
+        elif args.add is not None:
             made = join(order, artifact_path(args.base), args.add, progress)
         else:
             made = train_routing(order, args.weak, args.strong, progress)
@@ -79,6 +79,12 @@ def run(args: argparse.Namespace) -> int:
     print(made.summary)
     print(f"wrote {args.out} ({made.name} {made.version}); its card: {args.out / 'card.md'}")
     return 0
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 to {2**32 - 1}")
+    return int(text)
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 import classifiers
 from classifiers.artifact import Artifact, load_artifact
-from classifiers.embed import StaticEmbedder
+from classifiers.text.embed import StaticEmbedder
 
 DEFAULT = Path(classifiers.__file__).parent / "artifacts" / "default"
 

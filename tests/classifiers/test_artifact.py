@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from classifiers.artifact import load_artifact, save_artifact
 from classifiers.errors import ArtifactError
-from classifiers.features import FEATURE_NAMES
-from classifiers.head import Head
-from classifiers.intent_artifact import load_intents
+from classifiers.intents.artifact import load_intents
+from classifiers.shipped.head import Head
 from classifiers.store import CARD, CARD_TEXT, WEIGHTS
+from classifiers.text.features import FEATURE_NAMES
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=300)
 
@@ -134,7 +134,7 @@ def test_an_artifact_for_other_features_is_refused(saved, embedder, monkeypatch)
 
 
 def test_arrays_that_do_not_fit_are_refused_with_the_file(saved, embedder, monkeypatch):
-    monkeypatch.setattr("classifiers.head.BITS", 15)
+    monkeypatch.setattr("classifiers.shipped.head.BITS", 15)
     with pytest.raises(ArtifactError, match=r"weights\.npz.*char_weight"):
         load_artifact(saved, embedder)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.confidence import (
+from classifiers.cascade.confidence import (
     LOGPROB_MIN,
     ConfidenceModel,
     Measures,
@@ -22,7 +22,7 @@ from classifiers.confidence import (
     read_off,
     shipped_model,
 )
-from classifiers.confidence_fit import fit_confidence
+from classifiers.cascade.confidence_fit import fit_confidence
 from classifiers.errors import ArtifactError
 
 
@@ -111,7 +111,7 @@ def test_a_curve_that_does_not_rise_is_refused(curve: list[list[float]]) -> None
 
 
 def test_serving_needs_neither_numpy_nor_sklearn() -> None:
-    code = "import sys, classifiers.confidence as c; c.shipped_model(); print(*{'numpy', 'sklearn'} & set(sys.modules))"
+    code = "import sys, classifiers.cascade.confidence as c; c.shipped_model(); print(*{'numpy', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from classifiers.card import render
-from classifiers.sources import EXTRA, SMALL_TALK, SOURCES
+from classifiers.shipped.sources import EXTRA, SMALL_TALK, SOURCES
 
 ACCEPTANCE = [
     ("hi there!", "skip", 0.9),

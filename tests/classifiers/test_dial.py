@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from classifiers.dial import for_quality, for_share, settle
 from classifiers.errors import DataError
+from classifiers.measure.dial import for_quality, for_share, settle
 
 
 def traffic(n, seed):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.embed import CHARS_MAX, StaticEmbedder, map_safetensors
 from classifiers.errors import ArtifactError
+from classifiers.text.embed import CHARS_MAX, StaticEmbedder, map_safetensors
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=300)  # lone surrogates included
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.features import CLASS_NAMES, FEATURE_NAMES, GROUPS, HEAD_CHARS, TABLE, TAIL_CHARS, features
+from classifiers.text.features import CLASS_NAMES, FEATURE_NAMES, GROUPS, HEAD_CHARS, TABLE, TAIL_CHARS, features
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=400)
 

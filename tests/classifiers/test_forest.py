@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from classifiers.forest import Forest
+from classifiers.routing.forest import Forest
 
 COLUMNS = 5
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.calibrate import Calibration
-from classifiers.features import FEATURE_NAMES
-from classifiers.head import BITS, CLASSES, PARTS, Head, view
-from classifiers.head_fit import HashedLogistic, Table
+from classifiers.shipped.calibrate import Calibration
+from classifiers.shipped.head import BITS, CLASSES, PARTS, Head, view
+from classifiers.shipped.head_fit import HashedLogistic, Table
+from classifiers.text.features import FEATURE_NAMES
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=300)
 
@@ -128,6 +128,6 @@ def test_what_was_fitted_is_what_is_served_and_it_learned_the_parts(embedder):
 
 
 def test_serving_a_head_imports_no_trainer():
-    code = "import sys, classifiers.head\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
+    code = "import sys, classifiers.shipped.head\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50)
     assert not set(run.stdout.split()) & {"sklearn", "scipy", "wordllama", "gateway"}

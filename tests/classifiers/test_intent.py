@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.embed import StaticEmbedder
-from classifiers.intent import EVIDENCE, OOS, IntentModel
-from classifiers.intent_arrays import from_arrays, to_arrays
-from classifiers.intent_fit import fit_intents
-from classifiers.intent_views import Vocabulary, find, view
+from classifiers.intents.arrays import from_arrays, to_arrays
+from classifiers.intents.fit import fit_intents
+from classifiers.intents.model import EVIDENCE, OOS, IntentModel
+from classifiers.intents.views import Vocabulary, find, view
+from classifiers.text.embed import StaticEmbedder
 
 THINGS = ("parcel", "order", "package", "delivery", "box", "shipment", "letter", "envelope")
 PEOPLE = ("plumber", "gardener", "painter", "roofer", "carpenter", "tiler", "cleaner", "locksmith")
@@ -235,6 +235,6 @@ def test_each_word_has_one_vector_however_often_it_is_said(embedder: StaticEmbed
 
 
 def test_serving_imports_no_training_library() -> None:
-    code = "import sys, classifiers.intent_arrays; print(*[m for m in ('sklearn', 'scipy') if m in sys.modules])"
+    code = "import sys, classifiers.intents.arrays; print(*[m for m in ('sklearn', 'scipy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

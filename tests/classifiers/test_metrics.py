@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from classifiers.calibrate import calibrate
-from classifiers.metrics import apgr, classification, expected_calibration_error, log_loss, precision_at
-from classifiers.softmax import softmax
+from classifiers.measure.metrics import apgr, classification, expected_calibration_error, log_loss, precision_at
+from classifiers.shipped.calibrate import calibrate
+from classifiers.shipped.softmax import softmax
 
 
 def test_apgr_of_a_constant_score_is_one_half():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.ngrams import char_ngrams, token_ngrams
+from classifiers.text.ngrams import char_ngrams, token_ngrams
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=300)  # lone surrogates included
 FROZEN_CHARS = [35676, 35735, 57714]

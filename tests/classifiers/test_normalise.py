@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.normalise import EDGE_CHARS, normalise
+from classifiers.text.normalise import EDGE_CHARS, normalise
 
 SAME = [
     ("Ｐｒｏｖｅ　ｉｔ！", "prove it!"),

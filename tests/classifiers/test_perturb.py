@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.normalise import normalise
-from classifiers.perturb import FIT, HELD_OUT, KINDS, TYPO_SHARE_MAX, WORDINGS, perturb, variants
+from classifiers.shipped.perturb import FIT, HELD_OUT, KINDS, TYPO_SHARE_MAX, WORDINGS, perturb, variants
+from classifiers.text.normalise import normalise
 
 TEXT = 'Describe how "glaciers" carve valleys, and why the ice doesn\'t melt at the bottom. Is it friction?'
 INVISIBLE = (

@@ -11,9 +11,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from classifiers.perturb import KINDS
-from classifiers.robustness import PLAIN, Regression, flips, judge, pairs, read_regressions
-from classifiers.sources import EXTRA
+from classifiers.shipped.perturb import KINDS
+from classifiers.shipped.robustness import PLAIN, Regression, flips, judge, pairs, read_regressions
+from classifiers.shipped.sources import EXTRA
 
 SEED = 0
 FLIP_SHARE_MAX = 0.02

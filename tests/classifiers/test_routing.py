@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.calibrate_gain import calibrate_gain, probability
-from classifiers.difficulty import DIFFICULTY_NAMES, difficulty
-from classifiers.embed import StaticEmbedder
-from classifiers.metrics import apgr
-from classifiers.near_duplicates import group_near_duplicates
-from classifiers.routing import RoutingModel, add_model
-from classifiers.routing_arrays import from_arrays, settings_of, to_arrays
-from classifiers.routing_fit import fit_routing
+from classifiers.measure.metrics import apgr
+from classifiers.routing.arrays import from_arrays, settings_of, to_arrays
+from classifiers.routing.calibrate_gain import calibrate_gain, probability
+from classifiers.routing.fit import fit_routing
+from classifiers.routing.model import RoutingModel, add_model
+from classifiers.routing.near_duplicates import group_near_duplicates
+from classifiers.text.difficulty import DIFFICULTY_NAMES, difficulty
+from classifiers.text.embed import StaticEmbedder
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=200)  # lone surrogates included
 THINGS = "apples lanterns kettles maps ropes coins tiles drums".split()
@@ -293,6 +293,6 @@ def test_a_changed_weight_changes_the_score(model: RoutingModel) -> None:
 
 
 def test_serving_imports_no_training_library() -> None:
-    code = "import sys, classifiers.routing_arrays; print(*[m for m in ('sklearn', 'scipy') if m in sys.modules])"
+    code = "import sys, classifiers.routing.arrays; print(*[m for m in ('sklearn', 'scipy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []

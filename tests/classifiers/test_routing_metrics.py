@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.routing_metrics import curve, interval, percentiles, routing_metrics
+from classifiers.measure.routing_metrics import curve, interval, percentiles, routing_metrics
 
 WEAK, STRONG = np.array([1.0, 0.0, 0.0, 1.0]), np.array([1.0, 1.0, 0.0, 1.0])  # only the second prompt gains
 

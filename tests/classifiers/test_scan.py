@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.difficulty import DIFFICULTY_NAMES, NAME, difficulty, difficulty_of
-from classifiers.difficulty import NUMBER as QUANTITY
-from classifiers.features import FEATURE_NAMES, MARKUP, PLAIN_WORD, STRETCHED, WORD, features, features_of, scan
+from classifiers.text.difficulty import DIFFICULTY_NAMES, NAME, difficulty, difficulty_of
+from classifiers.text.difficulty import NUMBER as QUANTITY
+from classifiers.text.features import FEATURE_NAMES, MARKUP, PLAIN_WORD, STRETCHED, WORD, features, features_of, scan
 
 PARTS = [
     "heyyy", "AAArgh", "e-mail", "c++", "-", "don't", "٣", "12", "3/4", "1,000.50", "0" * 20, "\n", "\n- ", "\n  1) ", "\n(B) ",

@@ -8,11 +8,12 @@ import sys
 
 import pytest
 
-from classifiers import shipped, store
-from classifiers.augment import OPENERS, OWN_COPIES, augment
-from classifiers.head import Head
-from classifiers.shipped_rows import Rows, folds_of
-from classifiers.sources import CLASSES, SMALL_TALK, SOURCES, Example, read_source
+from classifiers import store
+from classifiers.shipped import command
+from classifiers.shipped.augment import OPENERS, OWN_COPIES, augment
+from classifiers.shipped.head import Head
+from classifiers.shipped.rows import Rows, folds_of
+from classifiers.shipped.sources import CLASSES, SMALL_TALK, SOURCES, Example, read_source
 
 LEARNERS = ("logistic regression with n-grams", "logistic regression", "gradient boosting", "nearest neighbours")
 PAIRS = {
@@ -62,7 +63,7 @@ def data(tmp_path):
 def test_the_command_writes_an_artifact_that_loads_and_repeats_itself(data, tmp_path, capsys, embedder):
     out = tmp_path / "artifacts" / "tiny"
     arguments = ["--data", str(data), "--out", str(out), "--trees", "3"]
-    assert shipped.main(arguments) == 0
+    assert command.main(arguments) == 0
     printed = capsys.readouterr().out
     for learner in LEARNERS:
         assert learner in printed
@@ -75,7 +76,7 @@ def test_the_command_writes_an_artifact_that_loads_and_repeats_itself(data, tmp_
     assert [row["learner"] for row in card["comparison"]] == list(LEARNERS)
     assert str(data) not in json.dumps(card)
     weights = (out / "weights.npz").read_bytes()
-    assert shipped.main([*arguments, "--only-shipped"]) == 0
+    assert command.main([*arguments, "--only-shipped"]) == 0
     assert (out / "weights.npz").read_bytes() == weights
 
 
@@ -93,14 +94,14 @@ def test_a_prompt_neither_model_answers_has_no_label(data):
 
 
 def test_missing_data_is_named_and_nothing_is_written(tmp_path, capsys):
-    assert shipped.main(["--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert command.main(["--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "clinc150.jsonl.gz" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 def test_a_row_that_does_not_fit_is_named_with_its_line(data, tmp_path, capsys):
     _write(data / "routing/mmlu.jsonl.gz", [{"prompt": "no quality here", "split": "train"}])
-    assert shipped.main(["--data", str(data), "--out", str(tmp_path / "out")]) == 2
+    assert command.main(["--data", str(data), "--out", str(tmp_path / "out")]) == 2
     assert "mmlu.jsonl.gz:1" in capsys.readouterr().err
 
 

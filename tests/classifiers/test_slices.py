@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.picture import draw
-from classifiers.routing_metrics import curve
-from classifiers.slices import language
+from classifiers.measure.picture import draw
+from classifiers.measure.routing_metrics import curve
+from classifiers.measure.slices import language
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 
-import classifiers.word_ids
-from classifiers.embed import TOKENIZER_FILE, _installed_file
-from classifiers.word_ids import WordIds
+import classifiers.text.word_ids
+from classifiers.text.embed import TOKENIZER_FILE, _installed_file
+from classifiers.text.word_ids import WordIds
 
 PARTS = [
     "the",
@@ -60,7 +60,7 @@ def test_ids_are_those_of_the_whole_text(words: WordIds, whole: Tokenizer, text:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch, whole: Tokenizer) -> None:
-    monkeypatch.setattr(classifiers.word_ids, "WORDS_MAX", 50)
+    monkeypatch.setattr(classifiers.text.word_ids, "WORDS_MAX", 50)
     words = WordIds(tokenizer(), whole.get_vocab())
     for start in range(0, 400, 20):
         text = " ".join(f"kettle{n}" for n in range(start, start + 20))

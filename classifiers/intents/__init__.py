@@ -1,0 +1,1 @@
+"""What does a text want, and is it one of the things we know?"""

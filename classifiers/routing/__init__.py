@@ -1,0 +1,1 @@
+"""Is the strong model worth it? Ranks prompts by what it would gain."""

@@ -1,0 +1,1 @@
+"""The shipped classifier: skip, small or strong, and how it is trained."""
