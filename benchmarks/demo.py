@@ -274,7 +274,7 @@ def summary(outcomes: Sequence[Outcome]) -> str:
             rows.append([words, str(len(times)), share, f"{statistics.median(times):,.1f}" if times else "–"])
     lines = [table(("answered", "requests", "share", "p50 ms"), rows), ""]
     again = sum(o.attempts > 1 for o in outcomes)
-    lines.append(f"{again} requests met a model that failed, and were answered at another attempt or by another model.")
+    lines.append(f"{again} requests met a model that failed or did not convince, and were answered at another attempt.")
     if any(o.group == "rehearsal" for o in outcomes):
         lines.append("The rehearsal is no real model: its answers are canned, and its spend is what gpt-4.1 would have cost.")
     failed = [o for o in outcomes if o.group == "failed"]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from classifiers.features import GROUPS
+from classifiers.text.features import GROUPS
 from gateway.chat import Message
 
 TURNS_BEFORE_MAX: Final = 3  # of the user, taken along while each of them leans on the one before it

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.embed import StaticEmbedder
+from classifiers.text.embed import StaticEmbedder
 
 SEEN_CHARS: Final = 16 * 1024  # at either end of a text; what stands between is not looked at
 # Of a text longer than the embedder reads, the beginning and the end, about its 512 tokens together: a long document

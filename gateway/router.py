@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from classifiers.artifact import Artifact
-from classifiers.embed import StaticEmbedder
+from classifiers.text.embed import StaticEmbedder
 from gateway.answers.faq import Faq
 from gateway.conversation import Turn, last_turn
 from gateway.judging.judge import Judge

@@ -22,9 +22,7 @@ PII_INLINE_CHARS_MAX = 1_500
 JUDGED: Final = frozenset({"class", "quality", "intent"})
 
 
-async def gather(
-    request: ChatRequest, policy: Policy, turn: Turn, judge: Judge | None, pinned: Pinned | None = None
-) -> Facts:
+async def gather(request: ChatRequest, policy: Policy, turn: Turn, judge: Judge | None, pinned: Pinned | None = None) -> Facts:
     """The facts that this policy needs of this request. turn: what classifiers judge. pinned: what holds the conversation."""
     values: dict[str, FactValue] = {"model": request.head.model}
     missing: dict[str, str] = {}

@@ -87,6 +87,48 @@ def test_scores_are_written_for_every_row_in_order_and_rank_the_hard_ones_up(fol
     assert all(0 <= line["p_strong"] <= 1 for line in lines)
 
 
+def test_every_row_is_scored_whatever_it_grades_and_keeps_its_id(folder: Path, run: Any, tmp_path: Path) -> None:
+    rows = graded(90, seed=3)
+    for i, row in enumerate(rows):
+        row["id"] = i
+        if i % 3 == 0:
+            row["q"] = ({"tiny": 1.0}, {**row["q"], "large": None}, {})[i % 9 // 3]
+    del rows[1]["id"]
+    data, out = write(tmp_path / "gaps.jsonl", rows), tmp_path / "scores.jsonl"
+    status, said, err = run("evaluate", folder / "mine", "--data", data, "--scores", out, "--json")
+    assert (status, err) == (0, "") and json.loads(said)["rows"] == 60
+    lines = [json.loads(line) for line in out.read_text("utf-8").splitlines()]
+    assert [line["id"] for line in lines] == [0, "gaps.jsonl:2", *range(2, 90)]
+
+
+def test_rows_too_few_to_measure_by_are_scored_all_the_same(folder: Path, run: Any, tmp_path: Path) -> None:
+    for artifact, rows in (("mine", graded(5, seed=3)), ("wants", intents(5, seed=3))):
+        out = tmp_path / f"{artifact}.jsonl"
+        given = ("--data", write(tmp_path / "few.jsonl", rows), "--scores", out)
+        status, _, err = run("evaluate", folder / artifact, *given)
+        assert status == 1 and "too few to measure by" in err
+        assert len(out.read_text("utf-8").splitlines()) == 5
+
+
+def test_another_pair_than_the_trained_one_is_measured_and_said(folder: Path, run: Any) -> None:
+    given = ("evaluate", folder / "mine", "--data", folder / "graded.jsonl.gz", "--weak", "tiny", "--strong", "middle")
+    assert "trained for tiny → large" in run(*given)[1]
+    report = json.loads(run(*given, "--json")[1])
+    assert (report["strong"], report["trained_for"]) == ("middle", ["tiny", "large"])
+
+
+def test_few_texts_out_of_scope_leave_an_interval_not_an_error(folder: Path, run: Any, tmp_path: Path) -> None:
+    inside = [row for row in intents(120, seed=3) if row["intent"] != "oos"][:60]
+    rows = [*inside, {"text": "who painted that ceiling", "intent": "oos"}]
+    status, out, err = run("evaluate", folder / "wants", "--data", write(tmp_path / "one.jsonl", rows), "--json")
+    assert (status, err) == (0, "")
+    low, high = json.loads(out)["metrics"]["oos_recall_at_95"]["interval"]
+    assert 0 <= low <= high <= 1
+    status, out, _ = run("evaluate", folder / "wants", "--data", write(tmp_path / "none.jsonl", inside))
+    (line,) = [line for line in out.splitlines() if line.startswith("out-of-scope refused")]
+    assert status == 0 and line.endswith(" – [–, –]")
+
+
 def test_the_table_for_people_names_what_it_measured(folder: Path, run: Any, tmp_path: Path) -> None:
     picture = tmp_path / "quality.svg"
     status, out, _ = run("evaluate", folder / "mine", "--data", folder / "graded.jsonl.gz", "--picture", picture)
@@ -132,6 +174,8 @@ def test_a_new_model_joins_by_a_handful_of_grades(folder: Path, run: Any, tmp_pa
     assert run("train", "--add", "newcomer", "--base", folder / "mine", "--data", data, "--out", out)[0] == 0
     fresh = write(tmp_path / "fresh.jsonl", [{**r, "q": {**r["q"], "newcomer": r["q"]["large"]}} for r in graded(200, seed=9)])
     report = json.loads(run("evaluate", out, "--data", fresh, "--json")[1])
+    card = json.loads((out / "card.json").read_text("utf-8"))
+    assert [(one["name"], one["rows"]) for one in card["data"]] == [("graded.jsonl.gz", 360), ("new.jsonl", 60)]
     newcomer = report["models"]["newcomer"]
     assert newcomer["predicted"] == pytest.approx(newcomer["quality"], abs=0.15)
     before = json.loads(run("evaluate", folder / "mine", "--data", fresh, "--json")[1])
@@ -161,6 +205,28 @@ def test_calibration_finds_the_threshold_for_a_quality(folder: Path, run: Any) -
     assert status == 0 and "classifier.strong_above" in out and "for as many new ones" in out
 
 
+def test_prompts_of_one_score_stay_on_the_side_that_the_numbers_say(folder: Path, run: Any, tmp_path: Path) -> None:
+    data = write(tmp_path / "alike.jsonl", [{**row, "prompt": "The same words each time."} for row in graded(120, seed=3)])
+    policy, scores = tmp_path / "policy.yaml", tmp_path / "scores.jsonl"
+    policy.write_text(POLICY.replace("ARTIFACT", f"{folder}/mine"), "utf-8")
+    given = ("--policy", policy, "--data", data, "--target-quality", 0.95, "--write", "--json")
+    status, out, err = run("calibrate", *given)
+    assert (status, err) == (0, "")
+    assert json.loads(out.partition("\nwrote ")[0])["strong_share"] == 1.0
+    run("evaluate", folder / "mine", "--data", data, "--scores", scores)
+    p_strong = json.loads(scores.read_text("utf-8").splitlines()[0])["p_strong"]
+    assert p_strong >= yaml.safe_load(policy.read_text("utf-8"))["classifier"]["strong_above"]
+
+
+def test_a_share_of_nothing_is_no_number_and_still_json(folder: Path, run: Any, tmp_path: Path) -> None:
+    data = write(tmp_path / "nil.jsonl", [{**row, "q": {"tiny": 0, "large": 0}} for row in graded(120, seed=3)])
+    given = ("calibrate", folder / "mine", "--data", data, "--target-quality", 0.95)
+    status, out, _ = run(*given, "--json")
+    report = json.loads(out, parse_constant=pytest.fail)
+    assert (status, report["kept"], report["kept_interval"]) == (0, None, [None, None])
+    assert "kept           – of large's" in run(*given)[1]
+
+
 def test_a_budget_becomes_a_share_by_the_policys_prices(folder: Path, run: Any) -> None:
     # 1,000 tokens in all: 0.001 USD weak, 0.01 strong. 5.5 USD for 1,000 calls pay half of them strong.
     given = ("--policy", folder / "policy.yaml", "--data", folder / "graded.jsonl.gz", "--tokens-in", 700, "--tokens-out", 300)
@@ -178,14 +244,15 @@ def test_the_threshold_is_written_into_the_policy_and_nothing_else_changes(folde
     assert status == 0, err
     text = policy.read_text("utf-8")
     number = yaml.safe_load(text)["classifier"]["strong_above"]
-    assert 0 < number < 1 and f"{number:.4f}" in out
-    assert text.replace(f", strong_above: {number:.4f}", "") == POLICY.replace("ARTIFACT", f"{folder}/mine")
+    assert 0 < number < 1 and f"{number:.6f}" in out
+    assert text.replace(f", strong_above: {number:.6f}", "") == POLICY.replace("ARTIFACT", f"{folder}/mine")
     assert run("policy", "check", policy)[0] == 0
 
 
 def test_mistakes_are_said_in_one_line_with_the_remedy(folder: Path, run: Any, tmp_path: Path) -> None:
     data = folder / "graded.jsonl.gz"
     few = write(tmp_path / "few.jsonl", graded(8))
+    alike = write(tmp_path / "alike.jsonl", [{**row, "prompt": "The same words each time."} for row in graded(120)])
     same = write(tmp_path / "same.jsonl", [{"prompt": f"p {i}", "q": {"a": 1, "b": 1}} for i in range(60)])
     one_intent = write(tmp_path / "one.jsonl", [{"text": f"t {i}", "intent": "only"} for i in range(30)])
     poor = (folder / "mine", "--data", data, "--budget", "1usd/day", "--requests-per-day", 10**6)
@@ -196,6 +263,8 @@ def test_mistakes_are_said_in_one_line_with_the_remedy(folder: Path, run: Any, t
         (("train", "--data", data, "--weak", "large", "--strong", "tiny", "--out", tmp_path / "o"), 1, "better"),
         (("train", "--data", few, *PAIR, "--out", tmp_path / "o"), 1, "rows"),
         (("train", "--data", same, "--weak", "a", "--strong", "b", "--out", tmp_path / "o"), 1, "better"),
+        (("train", "--data", alike, *PAIR, "--out", tmp_path / "o"), 1, "near-duplicates"),
+        (("train", "--data", data, *PAIR, "--seed", "-1", "--out", tmp_path / "o"), 2, "whole number from 0"),
         (("train", "--data", data, *PAIR, "--out", data), 2, "--out"),
         (("train", "--data", data, "--add", "x", "--out", tmp_path / "o"), 2, "--base"),
         (("train", "--task", "intent", "--data", one_intent, "--out", tmp_path / "o"), 1, "intent"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from classifiers.embed import StaticEmbedder
+from classifiers.text.embed import StaticEmbedder
 from gateway.answers.faq import Faq
 from gateway.policy.compile import parse_faq
 from gateway.policy.schema_routes import AnswerSpec

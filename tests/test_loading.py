@@ -88,3 +88,19 @@ def test_a_select_has_the_bar_that_keeps_its_quality_and_models_go_by_name_or_id
 
     assert 0 <= bar("0.5") <= bar("0.8") <= bar("0.95") <= 1
     assert bar("0.5") < 1
+
+
+def test_a_confidence_that_the_shipped_model_never_says_is_told_with_its_line(tmp_path: Path) -> None:
+    cascade = """routes:
+  - name: rest
+    cascade:
+      - model: tiny
+        accept:
+          confidence: ">=0.95"
+      - {model: large}
+"""
+    path = written(tmp_path, cascade)
+    with pytest.raises(PolicyError) as caught:
+        load_router(path)
+    assert str(caught.value).startswith(f"{path}:13: no answer reaches 0.95: 0.906 is the highest that the shipped model says")
+    load_router(written(tmp_path, cascade.replace("0.95", "0.9")))

@@ -9,18 +9,18 @@ from gateway.cli.policy_edit import set_classifier_number
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("classifier: {}\nroutes: []\n", "classifier: {strong_above: 0.4200}\nroutes: []\n"),
-        ("classifier: {artifact: mine}  # ours\n", "classifier: {artifact: mine, strong_above: 0.4200}  # ours\n"),
-        ("classifier: {strong_above: 0.9, max_ms: 5}\n", "classifier: {strong_above: 0.4200, max_ms: 5}\n"),
+        ("classifier: {}\nroutes: []\n", "classifier: {strong_above: 0.420000}\nroutes: []\n"),
+        ("classifier: {artifact: mine}  # ours\n", "classifier: {artifact: mine, strong_above: 0.420000}  # ours\n"),
+        ("classifier: {strong_above: 0.9, max_ms: 5}\n", "classifier: {strong_above: 0.420000, max_ms: 5}\n"),
         (
             "a: 1\nclassifier:\n    artifact: mine   # a folder\n\n    max_ms: 5\nroutes: []\n",
-            "a: 1\nclassifier:\n    strong_above: 0.4200\n    artifact: mine   # a folder\n\n    max_ms: 5\nroutes: []\n",
+            "a: 1\nclassifier:\n    strong_above: 0.420000\n    artifact: mine   # a folder\n\n    max_ms: 5\nroutes: []\n",
         ),
         (
             "classifier:  # which\n  # why\n  strong_above: 0.9  # as measured\n  max_ms: 5\n",
-            "classifier:  # which\n  # why\n  strong_above: 0.4200  # as measured\n  max_ms: 5\n",
+            "classifier:  # which\n  # why\n  strong_above: 0.420000  # as measured\n  max_ms: 5\n",
         ),
-        ("classifier:\n  artifact: mine", "classifier:\n  strong_above: 0.4200\n  artifact: mine"),
+        ("classifier:\n  artifact: mine", "classifier:\n  strong_above: 0.420000\n  artifact: mine"),
     ],
 )
 def test_one_number_changes_and_the_rest_stays(before: str, after: str) -> None:
@@ -30,7 +30,7 @@ def test_one_number_changes_and_the_rest_stays(before: str, after: str) -> None:
 
 def test_an_abstain_threshold_with_a_longer_name_is_left_alone() -> None:
     text = "classifier: {intent_above: 0.9}\n"
-    assert set_classifier_number(text, "strong_above", 0.5) == "classifier: {intent_above: 0.9, strong_above: 0.5000}\n"
+    assert set_classifier_number(text, "strong_above", 0.5) == "classifier: {intent_above: 0.9, strong_above: 0.500000}\n"
 
 
 @pytest.mark.parametrize("text", ["routes: []\n", "classifier: &x {a: {b: 1}}\n"])

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
-from classifiers.embed import StaticEmbedder
+from classifiers.text.embed import StaticEmbedder
 from gateway.chat import read_head
 from gateway.judging.judge import Judge
 from gateway.policy.affinity import Pinned

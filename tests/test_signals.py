@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from classifiers.embed import StaticEmbedder
+from classifiers.text.embed import StaticEmbedder
 from gateway.chat import read_head
 from gateway.conversation import last_turn
 from gateway.judging.judge import INLINE_CHARS_MAX, Judge

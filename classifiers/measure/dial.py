@@ -85,8 +85,8 @@ def settle(choose: Choose, score: Floats, weak: Floats, strong: Floats, seed: in
 
 
 def _rounded(threshold: float) -> float:
-    """Down, and never above 1: what scored just the threshold, maybe many prompts alike, is to reach it still."""
-    return math.floor(min(threshold, 1.0) * 10**DECIMALS) / 10**DECIMALS
+    """Down: what scored just the threshold, maybe many prompts alike, is to reach it still. Above 1, which none does, stays."""
+    return threshold if threshold > 1 else math.floor(threshold * 10**DECIMALS) / 10**DECIMALS
 
 
 def _levels(score: Floats, weak: Floats, strong: Floats) -> tuple[Floats, Floats, Floats]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from classifiers.confidence import TokenChance
+from classifiers.cascade.confidence import TokenChance
 from gateway.chat_forms import assemble
 from gateway.providers.sse import EventParser, EventTooLong
 
@@ -45,7 +45,7 @@ def read_drafts(data: bytes, *, is_stream: bool, chances: Mapping[int, Sequence[
         body = assemble(EventParser().feed(data)) if is_stream else data
         answer: dict[str, Any] = msgspec.json.decode(body)
         return [_draft(choice, chances.get(choice.get("index", 0), ())) for choice in answer["choices"]]
-    except (msgspec.DecodeError, EventTooLong, TypeError, KeyError, AttributeError, ValueError) as exc:
+    except (msgspec.DecodeError, EventTooLong, TypeError, KeyError, AttributeError, ValueError, RecursionError) as exc:
         # A vendor's own shape in fields that are passed on unread otherwise.
         raise UnreadableAnswer(f"its shape is not that of an answer ({type(exc).__name__})") from exc
 

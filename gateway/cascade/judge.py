@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from classifiers.confidence import ConfidenceModel, Measures, measure, shipped_model
+from classifiers.cascade.confidence import ConfidenceModel, Measures, measure, shipped_model
 from gateway.cascade import checks
 from gateway.cascade.draft import Draft
 from gateway.policy.model import AcceptRule

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from classifiers.confidence import TokenChance, bounded
+from classifiers.cascade.confidence import TokenChance, bounded
 from gateway.chat import data_of
 from gateway.providers.base import Piece
 from gateway.providers.sse import EventParser
@@ -33,6 +33,14 @@ def asking_for_logprobs(body: bytes) -> tuple[bytes, bool]:
     if bytes(fields.get("top_logprobs", Raw(b""))) in _NOTHING:
         fields["top_logprobs"] = Raw(b"%d" % TOP)
     return msgspec.json.encode(fields), is_callers
+
+
+def _decoded(logprobs: bytes) -> Any:
+    """What stands there; None where it cannot be read. Providers pass it on unread: a token cut inside a character, -1e999."""
+    try:
+        return msgspec.json.decode(logprobs)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def token_chances(logprobs: Any) -> list[TokenChance]:
@@ -91,7 +99,7 @@ class LogprobTally:
             raw = bytes(choice.get("logprobs", Raw(b"")))
             if raw not in _NOTHING:
                 index = msgspec.json.decode(choice["index"]) if "index" in choice else 0
-                self.by_choice.setdefault(index, []).extend(token_chances(msgspec.json.decode(raw)))
+                self.by_choice.setdefault(index, []).extend(token_chances(_decoded(raw)))
                 choice["logprobs"] = Raw(b"null")  # as OpenAI writes it where nobody asked
         if self._keeps:
             return data

@@ -94,12 +94,14 @@ def run(args: argparse.Namespace) -> int:
         setting = settle(choose, graded.scores.p_strong[kept], graded.weak[kept], graded.strong[kept])
     except (ArtifactError, DataError) as exc:
         raise ConfigError(str(exc)) from exc
+    threshold = min(setting.threshold, 1.0)
     report: dict[str, Any] = {
         "asked": asked,
         "artifact": {"name": artifact.name, "version": artifact.version},
         "weak": weak,
         "strong": strong,
-        **{name: _known(value) for name, value in asdict(setting).items()},
+        "threshold": threshold,
+        **{name: _known(value) for name, value in asdict(setting).items() if name != "threshold"},
     }
     if prices is not None:
         report["usd_per_1000_calls"] = prices.per_1000(setting.strong_share)
@@ -109,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
             report["usd_per_day"] = prices.per_1000(setting.strong_share) * args.requests_per_day / 1000
     print(json.dumps(report, indent=2) if args.json else _told(report))
     if args.write:
-        _write(args.policy, setting.threshold)
+        _write(args.policy, threshold)
     return 0
 
 

@@ -137,14 +137,17 @@ def _held(policy: Policy, route: Route, plan: Plan, facts: Facts, candidates: Ma
         why = f"'{name}' is in the middle of a tool loop, so its answer stands"
     else:
         return plan
+    # From its place in a cascade upwards; what stands before it comes last.
+    place = plan.rungs.index(name) if name in plan.rungs else 0
+    climbs = pinned.by == "session" and name in plan.rungs
     return replace(
         plan,
         decided_by=f"{pinned.by}:{name}",
         wanted=name,
-        targets=tuple(dict.fromkeys((name, *plan.targets))),
+        targets=tuple(dict.fromkeys((name, *plan.targets[place:], *plan.targets))),
         left_out=tuple(left for left in plan.left_out if left[0] != name),  # a rung that it would not pay to judge
-        accept={model: rule for model, rule in plan.accept.items() if model != name},
-        rungs=(),
+        accept=plan.accept if climbs else {model: rule for model, rule in plan.accept.items() if model != name},
+        rungs=plan.rungs[place:] if climbs else (),
         choice=why,
     )
 

@@ -107,13 +107,31 @@ def test_the_lead_is_that_of_the_likeliest_whichever_was_drawn() -> None:
     assert chance.lead == pytest.approx(2.5)
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["content", "token", "logprob", "top_logprobs"]), inner, max_size=4)
-    ),
+@pytest.mark.parametrize(
+    "there",
+    [
+        b'{"content": [{"token": "\xff", "logprob": -1}]}',
+        b'{"content": [{"token": "a", "logprob": -1e999}]}',
+        b"[" * 900 + b"]" * 900,
+    ],
+    ids=["half a character", "out of range", "deep"],
 )
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_what_cannot_be_read_is_none_and_goes_all_the_same(there: bytes, is_stream: bool) -> None:
+    body = b'{"choices": [{"index": 0, "message": {"content": "Paris"}, "logprobs": %s}]}' % there
+    (left,), tally = taken([b"data: " + body + b"\n\n" if is_stream else body], keeps=False, is_stream=is_stream)
+    assert json.loads(left.removeprefix(b"data: "))["choices"] == [
+        {"index": 0, "message": {"content": "Paris"}, "logprobs": None}
+    ]
+    assert tally.by_choice == {0: []}
+
+
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    names = st.sampled_from(["content", "token", "logprob", "top_logprobs"])
+    return st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4)
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4), nested)
 
 
 @given(JSON)

@@ -32,6 +32,22 @@ def test_plain_and_packed_files_read_alike_whatever_they_are_called(tmp_path, na
     assert rows[1].at.endswith(f"{name}:2")
 
 
+def test_a_byte_order_mark_and_windows_line_ends_are_read_over(tmp_path):
+    path = write(tmp_path / "rows.jsonl", GRADED)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert [row.prompt for row in read_graded([path])] == ["2+2?", "Prove it."]
+
+
+def test_a_null_is_a_grade_or_an_id_that_is_missing(tmp_path):
+    (row,) = read_graded([write(tmp_path / "rows.jsonl", [{"prompt": "x", "q": {"a": 1, "b": None}, "id": None}])])
+    assert (dict(row.q), row.id) == ({"a": 1.0}, "rows.jsonl:1")
+
+
+def test_an_id_stays_what_it_is_in_the_file(tmp_path):
+    rows = read_graded([write(tmp_path / "rows.jsonl", [{**GRADED[0], "id": given} for given in (7, "7", [7])])])
+    assert [row.id for row in rows] == [7, "7", "[7]"]
+
+
 def test_a_split_picks_its_rows_and_an_unknown_one_names_those_there(tmp_path):
     path = write(tmp_path / "rows.jsonl", GRADED)
     assert [row.prompt for row in read_graded([path], "dev")] == ["Prove it."]
@@ -43,6 +59,7 @@ def test_a_split_picks_its_rows_and_an_unknown_one_names_those_there(tmp_path):
     ("row", "said"),
     [
         ("{", "rows.jsonl:2: not JSON"),
+        ("[" * 100_000, "rows.jsonl:2: not JSON"),
         ("[1]", "rows.jsonl:2: a JSON object is expected, not list"),
         ({"q": {"a": 1}}, "rows.jsonl:2: `prompt` is missing"),
         ({"prompt": None, "q": {"a": 1}}, "rows.jsonl:2: `prompt` is missing"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.base import Verdict
-from classifiers.embed import StaticEmbedder
+from classifiers.text.embed import StaticEmbedder
 from gateway.chat import Message
 from gateway.conversation import Turn, last_turn
 from gateway.judging.judge import INLINE_CHARS_MAX, Judge, Judgement

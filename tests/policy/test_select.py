@@ -30,6 +30,13 @@ classifier: {}
 routes:
   - {name: private, when: {pii: true}, model: tiny}
   - {name: climb, when: {tag.way: climb}, cascade: [{model: tiny, accept: {min_chars: 1}}, {model: large}]}
+  - name: stairs
+    when: {tag.way: stairs}
+    cascade:
+      - {model: tiny, accept: {min_chars: 1}}
+      - {model: middle, accept: {min_chars: 9}}
+      - {model: large}
+    fallback: [other]
   - {name: trial, when: {tag.way: trial}, split: [{model: middle, weight: 1}, {model: large, weight: 1}], fallback: [other]}
   - name: rest
     select: cheapest-above-quality
@@ -177,6 +184,22 @@ def test_a_tool_loop_does_not_climb(model: str) -> None:
     assert (found.targets[0], found.decided_by) == (model, f"tool-loop:{model}")
     assert model not in found.accept
     assert plan({"tag.way": "climb"}).accept.keys() == {"tiny"}
+
+
+def test_a_session_goes_on_at_its_rung_and_climbs_from_there() -> None:
+    found = plan({"tag.way": "stairs", **pin("middle", cached=40_000, new=0, out=0)})
+    assert (found.targets, found.decided_by) == (("middle", "large", "other", "tiny"), "session:middle")
+    assert found.accept.keys() == {"tiny", "middle"}, "its answer is judged as before"
+    assert found.rungs == ("middle", "large")
+    top = plan({"tag.way": "stairs", **pin("large", "tool-loop")})
+    assert top.targets == ("large", "other", "tiny", "middle")
+    gone = plan({"tag.way": "stairs", **pin("middle", new=40_000)})
+    assert (gone.targets[0], gone.decided_by) == ("tiny", "rule:stairs"), "cold, it begins at the bottom again"
+
+
+def test_a_tool_loop_in_the_middle_of_a_cascade_is_not_judged_and_falls_upwards() -> None:
+    found = plan({"tag.way": "stairs", **pin("middle", "tool-loop")})
+    assert (found.targets, found.accept.keys(), found.rungs) == (("middle", "large", "other", "tiny"), {"tiny"}, ())
 
 
 def test_a_model_named_outright_is_that_model_whatever_is_pinned() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from classifiers.embed import StaticEmbedder
-from classifiers.intent_artifact import save_intents
-from classifiers.intent_fit import fit_intents
+from classifiers.intents.artifact import save_intents
+from classifiers.intents.fit import fit_intents
+from classifiers.text.embed import StaticEmbedder
 from tests.live_gateway import LiveGateway
 
 GOODS = ("parcel", "order", "package", "box", "shipment", "letter", "lamp", "chair")
