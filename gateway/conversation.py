@@ -87,7 +87,7 @@ def leaning(text: str, *, is_asked: bool = False) -> Leaning | None:
         return None
     if is_asked and count <= ANSWER_WORDS_MAX and first not in _OPENERS and not is_question:
         return "reply"
-    if said <= _CONTINUES or first in _STARTERS or (count <= 4 and first in _PREPOSITIONS):
+    if said <= _CONTINUES or first in _STARTERS or (count <= 4 and first in _PREPOSITIONS) or _STUCK.search(lowered):
         return "request"
     if _points_back(words, lowered):
         return "request" if is_question or first in _OPENERS else "remark"
@@ -135,7 +135,8 @@ _CONTINUES: Final = _words(
     "details detail further example examples give me show tell an one a some the too not do now first second other others else "
     "please why how so really seriously come what when where who which much many and or but in short brief briefer step steps "
     "weiter mehr nochmal noch einmal kürzer länger einfacher warum wieso weshalb wie genauer "
-    "encore continuez plus pourquoi comment más otra vez sigue por qué continúa cómo mais porquê"
+    "encore continuez plus pourquoi comment más otra vez sigue por qué continúa cómo mais porquê "
+    "почему зачем дальше ещё подробнее короче 为什么 继续 详细一点 短一点 なぜ どうして 続けて もっと短く 왜 계속"
 )
 _STARTERS: Final = _words(
     "and or but also plus otherwise instead because same likewise und oder aber sondern außerdem et ou mais puis y o pero e ma"
@@ -151,11 +152,18 @@ _EMPTY_IT: Final = re.compile(  # "is it safe to", "how long does it take to"
     r"\b(?:is|was|isn't|does|did|do|would|will|might|could|can) it(?: [\w']+){1,6} (?:to|that|if)\b"
     r"|\bit (?:takes?|costs?|means?|feels?|is|was|would|might)(?: [\w']+){1,6} (?:to|that)\b"
 )
+_STUCK: Final = re.compile(
+    r"\bi (?:still )?(?:don't|do not|can't|cannot|didn't) (?:\w+ )?(?:get|understand|follow|see)"
+    r"(?: why| how| it| that| this| at all)?\W*$"
+)
 # "that" and its like point back where no clause of their own follows: "does that work?", not "prove that 7 is prime".
 _POINTER: Final = re.compile(
     r"\b(?:(?:that|this|these|those)(?=\s*$|\s*[.,;:!?)]|\s+(?:is|was|are|were|isn't|does|do|did|doesn't|work|works|mean|means|"
     r"again|in|into|to|for|as|with|without|and|or|but|more|too|now|please|so|at|on|better|one|ones|way|code|example|answer|text|"
     r"part|step|sentence|function|paragraph|list|point|idea|word|words|table|line|lines)\b)"
+    r"|\b(?:that|this|it) (?:right|correct|true|wrong|possible|enough|okay|ok)(?=\W*$)"
+    r"|^(?:\w+ )?are you (?:\w+ )?(?:sure|certain)(?=\W*$)"
+    r"|^(?:and |but |so )?what if\b"
     r"|(?:what|how) about"
     r"|your (?:last |first |second )?(?:answer|reply|suggestion|example|code|list|explanation)"
     r"|the (?:first|second|third|last|other) (?:one|option|part|point|step|example|answer)"

@@ -22,7 +22,9 @@ def talk(*texts: str | None) -> list[Message]:
     [
         "and in Python?", "why?", "continue", "Continue please", "make it shorter", "in one sentence", "what about Italy?",
         "How does that work?", "?", "👍", "again", "more", "Who is he?", "explain this code", "shorter", "for kids",
-        "give me another example", "und auf Deutsch?", "¿por qué?", "pourquoi",
+        "give me another example", "und auf Deutsch?", "¿por qué?", "pourquoi", "Почему?", "为什么?", "なぜ?", "もっと短く",
+        "Is that right?", "are you sure", "But are you really sure?", "what if n is negative?", "I don't understand",
+        "Sorry, I still don't get it.", "is this possible?",
     ],
 )  # fmt: skip
 def test_a_turn_that_asks_for_more_of_what_went_before_leans_on_it(text: str) -> None:
@@ -50,6 +52,7 @@ def test_a_turn_that_is_hardly_a_sentence_leans(text: str) -> None:
         "Is it safe to eat snow?", "How long does it take to fly to Mars?", "What does a bill need before it becomes a law?",
         "Define entropy", "translate hello", "how many people live in Peru?", "请给我写一首关于春天的诗",
         "Why is the sky blue at noon and red at dusk?", "word " * CHARS_MAX,
+        "Why do people not understand irony?", "Is a square a rectangle?", "I don't understand the Doppler effect",
     ],
 )  # fmt: skip
 def test_a_question_of_its_own_and_a_courtesy_do_not(text: str) -> None:

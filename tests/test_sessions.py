@@ -189,6 +189,18 @@ def test_long_messages_are_told_apart_by_length_and_ends() -> None:
         assert sessions.pinned(request({"role": "user", "content": content}, *LOOKED, tools=TOOLS), ME) is None
 
 
+@pytest.mark.parametrize(
+    ("place", "content", "is_told_apart"),
+    [(0, "y" * 9, True), (-1, "y" * 9, True), (50, "y" * 8, True), (50, "y" * 9, False)],
+)
+def test_long_conversations_are_told_apart_by_shape_and_ends(place: int, content: str, is_told_apart: bool) -> None:
+    sessions = Sessions()
+    turns = [{"role": "user", "content": f"turn {n:04}"} for n in range(100)]
+    sessions.answered(request(*turns, tools=TOOLS), ME, "large", None)
+    turns[place] = {"role": "user", "content": content}
+    assert (sessions.pinned(request(*turns, *LOOKED, tools=TOOLS), ME) is None) is is_told_apart
+
+
 # The draw.
 
 
