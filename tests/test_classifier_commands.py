@@ -218,6 +218,15 @@ def test_prompts_of_one_score_stay_on_the_side_that_the_numbers_say(folder: Path
     assert p_strong >= yaml.safe_load(policy.read_text("utf-8"))["classifier"]["strong_above"]
 
 
+def test_rows_that_a_policy_would_call_unsure_are_told(folder: Path, run: Any, tmp_path: Path) -> None:
+    rows = graded(120, seed=3)
+    for row in rows[:30]:
+        row["prompt"] = f"{'0x7f3a;{}[]<> ' * 40}{row['id']}"
+    given = ("calibrate", folder / "mine", "--data", write(tmp_path / "odd.jsonl", rows), "--target-strong-share", 0.5)
+    assert json.loads(run(*given, "--json")[1])["unsure_share"] == pytest.approx(0.25, abs=0.03)
+    assert "unlike the training data" in run(*given)[1]
+
+
 def test_a_share_of_nothing_is_no_number_and_still_json(folder: Path, run: Any, tmp_path: Path) -> None:
     data = write(tmp_path / "nil.jsonl", [{**row, "q": {"tiny": 0, "large": 0}} for row in graded(120, seed=3)])
     given = ("calibrate", folder / "mine", "--data", data, "--target-quality", 0.95)

@@ -19,7 +19,7 @@ SCRIPTS: Final = {
 }
 """Unicode's name of a script to the language it most often writes; Cyrillic and Arabic write others too."""
 FUNCTION_WORDS: Final = {
-    "en": "the of and to in is that it for on with as are this be was what how which you from an a",
+    "en": "the of and to in is that it for on with as are this be was what how which you from an a i do my me can have",
     "de": "der die das und ist nicht ein eine ich mit für auf wie was den von zu im dem wird sind",
     "fr": "le la les des et est un une que qui dans pour sur pas je vous du au comment avec sont",
     "es": "el los las y es una que en por para con no cómo qué del se mi lo su son al",

@@ -21,6 +21,7 @@ from gateway.cli.calibrate_cascade import run_cascade
 from gateway.cli.call_prices import CallPrices, call_prices
 from gateway.cli.policy_edit import set_classifier_number
 from gateway.errors import ConfigError, UsageError
+from gateway.judging.class_rule import FAMILIAR_MIN
 from gateway.loading import artifact_folder, load_policy
 from gateway.policy.compile import Policy
 
@@ -101,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         "weak": weak,
         "strong": strong,
         "threshold": threshold,
+        "unsure_share": float((graded.scores.familiarity[kept] < FAMILIAR_MIN).mean()),
         **{name: _known(value) for name, value in asdict(setting).items() if name != "threshold"},
     }
     if prices is not None:
@@ -161,6 +163,10 @@ def _told(report: dict[str, Any]) -> str:
         )
     if "usd_per_day" in report:
         lines.append(f"a day          ${report['usd_per_day']:.2f}")
+    if report["unsure_share"]:
+        lines.append(
+            f"unsure         {report['unsure_share']:.1%} of these rows, unlike the training data; counted as if they were not"
+        )
     lines.append(f"measured on {report['rows']:,} rows; intervals are 95 %, for as many new ones")
     return "\n".join(lines)
 

@@ -139,6 +139,12 @@ def test_arrays_that_do_not_fit_are_refused_with_the_file(saved, embedder, monke
         load_artifact(saved, embedder)
 
 
+def test_a_card_that_is_nested_beyond_reading_is_refused(saved, embedder):
+    (saved / CARD).write_text("[" * 100_000)
+    with pytest.raises(ArtifactError, match="not JSON"):
+        load_artifact(saved, embedder)
+
+
 def test_pickled_arrays_are_never_read(tmp_path, saved, embedder):
     np.savez(saved / WEIGHTS, **{"head.bias": np.array([{}], dtype=object)})
     _sign(saved)

@@ -20,11 +20,22 @@ def test_quality_asked_for_is_kept_with_the_fewest_strong_calls():
     score, weak, strong = traffic(2000, 1)
     setting = settle(for_quality(0.95), score, weak, strong)
     assert setting.kept >= 0.95
-    stricter = score[score < setting.threshold].max()
-    looser = score[score > setting.threshold].min()
-    assert np.where(score >= looser, strong, weak).mean() < 0.95 * strong.mean() <= setting.quality
-    assert stricter < setting.threshold < looser
+    last = score[score >= setting.threshold].min()
+    assert np.where(score > last, strong, weak).mean() < 0.95 * strong.mean() <= setting.quality
     assert 0 < setting.strong_share < 1
+
+
+def test_the_threshold_has_the_decimals_that_a_policy_holds_and_the_numbers_are_of_that_one():
+    score, weak, strong = traffic(2000, 1)
+    setting = settle(for_quality(0.95), score, weak, strong)
+    assert setting.threshold == float(f"{setting.threshold:.6f}")
+    assert setting.strong_share == (score >= setting.threshold).mean()
+
+
+def test_prompts_that_score_alike_reach_the_threshold_that_was_set_by_them():
+    _, weak, strong = traffic(200, 2)
+    setting = settle(for_quality(0.95), np.full(200, 0.0658625081823), weak, strong)
+    assert (setting.threshold, setting.strong_share) == (0.065862, 1.0)
 
 
 def test_share_asked_for_is_not_passed():

@@ -17,6 +17,8 @@ from classifiers.measure.slices import language
     [
         ("What is the capital of the country?", "en"),
         ("Wie ist das Wetter und was kostet die Fahrt?", "de"),
+        ("do i need to call them", "en"),
+        ("Jak się dostać do centrum i co jest w pobliżu?", "pl"),
         ("Quelle est la capitale de la France ?", "fr"),
         ("¿Cómo se dice esto en el idioma de los vecinos?", "es"),
         ("Какая столица Франции?", "ru"),
