@@ -1,6 +1,9 @@
-"""How property tests choose their examples."""
+"""How property tests choose their examples, and how many threads numerics take."""
 
 import os
+
+# Before numpy is loaded: on shared cores a second thread waits for the first, and fits take ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hypothesis import settings
 
