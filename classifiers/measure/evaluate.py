@@ -146,11 +146,11 @@ def _intent_numbers(confidence: Floats, in_scope: Mask, is_right: Mask) -> dict[
 
 
 def _rivals(artifact: Artifact, rows: Sequence[GradedPrompt], weak: Floats, strong: Floats) -> dict[str, Floats]:
-    """What needs no learning or cheats: the length, these rows' own neighbours, and one that knows the outcome."""
+    """What needs no learning or cheats: the length, the neighbours among these rows, and one that knows the outcome."""
     texts = [row.prompt for row in rows]
     return {
         "length": np.array([float(len(text)) for text in texts]),
-        f"{NEIGHBOURS} nearest neighbours among these rows": _neighbours(artifact.embedder.encode_many(texts), strong - weak),
+        f"{NEIGHBOURS} nearest neighbours": _neighbours(artifact.embedder.encode_many(texts), strong - weak),
         "random": np.zeros(len(rows)),
         "oracle": strong - weak,
     }

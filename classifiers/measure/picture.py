@@ -7,7 +7,7 @@ from typing import Final
 from classifiers.measure.routing_metrics import Curve
 
 SIZE: Final = 320  # of a diagram's square, pixels
-LEFT, TOP, GAP, RIGHT, BOTTOM = 70, 48, 110, 170, 60
+LEFT, TOP, GAP, RIGHT, BOTTOM = 70, 48, 110, 200, 60
 COLOURS: Final = ("#0b6e4f", "#b5651d", "#6a4c93", "#8d99ae", "#c1121f", "#1d3557")
 POINTS_MAX: Final = 400
 

@@ -19,7 +19,7 @@ from classifiers.routing.views import BITS, HAND_NAMES
 
 Array = npt.NDArray[Any]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 # Each array's type on disk and its shape; letters stand for lengths that must agree.
 SHAPES: Final[dict[str, tuple[type[np.generic], tuple[str | int, ...]]]] = {
     "char_idf": (np.float16, (2 ** BITS[0],)),
@@ -44,6 +44,7 @@ SHAPES: Final[dict[str, tuple[type[np.generic], tuple[str | int, ...]]]] = {
     "mix": (np.float32, ("outputs of all", "traits")),
     "trait_bias": (np.float32, ("traits",)),
     "trait_scale": (np.float32, ("traits",)),
+    "effort_weight": (np.float32, (1,)),
     "calibration": (np.float64, ("knots", 2)),
     "quality_weights": (np.float64, ("models", "traits and offset")),
     "familiarity_steps": (np.float32, ("steps",)),
@@ -77,6 +78,7 @@ def to_arrays(model: RoutingModel) -> dict[str, Array]:
         "mix": model.mix,
         "trait_bias": model.trait_bias,
         "trait_scale": model.trait_scale,
+        "effort_weight": model.effort_weight,
         "calibration": model.calibration,
         "quality_weights": model.quality_weights,
         "familiarity_steps": model.familiarity_steps,
@@ -117,6 +119,7 @@ def from_arrays(arrays: Mapping[str, Array], saved: Mapping[str, Any], embedder:
         mix=checked["mix"],
         trait_bias=checked["trait_bias"],
         trait_scale=checked["trait_scale"],
+        effort_weight=checked["effort_weight"],
         calibration=checked["calibration"],
         quality_weights=checked["quality_weights"],
         familiarity_steps=checked["familiarity_steps"],

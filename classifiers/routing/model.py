@@ -75,7 +75,8 @@ class RoutingModel:
 
     k outputs of each regression, t traits. mix: (3k, t) and trait_bias: (t,) from the regressions' outputs to traits.
     calibration: (b, 2) gains and the log odds there.
-    trait_scale: (t,) deviation of each trait. quality_weights: (len(models), 1 + t), offset first, of scaled traits.
+    trait_scale: (t,) deviation of each trait. effort_weight: (1,) of effort at home, in deviations of the gain; the fewer
+    the training rows, the more. quality_weights: (len(models), 1 + t), offset first, of scaled traits.
     familiarity_steps: ascending likeness to the nearest landmark at equal shares of the training prompts.
     """
 
@@ -86,6 +87,7 @@ class RoutingModel:
     mix: Singles
     trait_bias: Singles
     trait_scale: Singles
+    effort_weight: Singles
     calibration: Floats
     quality_weights: Floats
     familiarity_steps: Singles
@@ -117,8 +119,8 @@ class RoutingModel:
         traits = (outputs @ self.mix + self.trait_bias).astype(np.float64)
         familiarity = float(np.interp(nearest, self.familiarity_steps, _shares(len(self.familiarity_steps))))
         strangeness = max(0.0, 1 - familiarity / STRANGE_BELOW)
-        push = EFFORT_WEIGHT * min(max(effort, -EFFORT_MAX), EFFORT_MAX) * float(self.trait_scale[GAIN])
-        traits[GAIN] += strangeness * push
+        weight = max(float(self.effort_weight[0]), strangeness * EFFORT_WEIGHT)
+        traits[GAIN] += weight * min(max(effort, -EFFORT_MAX), EFFORT_MAX) * float(self.trait_scale[GAIN])
         return traits, familiarity
 
 
