@@ -103,20 +103,5 @@ def precision_at(probability: Floats, is_class: npt.NDArray[np.bool_], threshold
     }
 
 
-def apgr(score: Floats, weak: Floats, strong: Floats) -> float:
-    """Average performance gap recovered; random routing 0.5, higher is better. All (n,).
-
-    score: higher means the strong model. weak, strong: each model's quality on the prompt. Prompts are sent to the
-    strong model in order of score; the recovered share of the gap is integrated over the share of strong calls,
-    exactly, ties in random order.
-    """
-    order = np.argsort(-score, kind="stable")
-    gain = (strong - weak)[order]
-    last = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))  # the end of each run of equal scores
-    share = np.append(0.0, last + 1.0) / len(gain)
-    recovered = np.append(0.0, np.cumsum(gain)[last]) / gain.sum()
-    return float(np.sum(np.diff(share) * (recovered[1:] + recovered[:-1]) / 2))
-
-
 def _ratio(part: float, whole: float) -> float | None:
     return float(part / whole) if whole else None

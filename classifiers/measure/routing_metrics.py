@@ -51,6 +51,11 @@ def curve(score: Floats, weak: Floats, strong: Floats) -> Curve:
     return Curve(share, quality)
 
 
+def apgr(score: Floats, weak: Floats, strong: Floats) -> float:
+    """Average performance gap recovered; random routing 0.5, higher is better. All (n,). nan without a gap."""
+    return _area(curve(score, weak, strong))
+
+
 def routing_metrics(score: Floats, weak: Floats, strong: Floats, cost_ratio: float = COST_RATIO) -> dict[str, float]:
     """`apgr`, `cpt50`, `cpt80`, and at 95 % of the strong model's quality `strong_calls_at_q` and `cost_saved_at_q`.
 
@@ -60,7 +65,7 @@ def routing_metrics(score: Floats, weak: Floats, strong: Floats, cost_ratio: flo
     recovered = found.recovered()
     strong_calls = found.share_for(QUALITY * float(found.quality[-1]))
     return {
-        "apgr": float(np.sum(np.diff(found.share) * (recovered[1:] + recovered[:-1]) / 2)),
+        "apgr": _area(found),
         "cpt50": _first(found.share, recovered, 0.5),
         "cpt80": _first(found.share, recovered, 0.8),
         "strong_calls_at_q": strong_calls,
@@ -82,6 +87,12 @@ def percentiles(values: Floats) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.percentile(known, COVERED)
     return float(low), float(high)
+
+
+def _area(found: Curve) -> float:
+    """Of the recovered gap over the share of strong calls."""
+    recovered = found.recovered()
+    return float(np.sum(np.diff(found.share) * (recovered[1:] + recovered[:-1]) / 2))
 
 
 def _first(share: Floats, values: Floats, level: float) -> float:

@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from classifiers.base import Probabilities
-from classifiers.measure.metrics import apgr, classification, expected_calibration_error, one_vs_rest, precision_at
+from classifiers.measure.metrics import classification, expected_calibration_error, one_vs_rest, precision_at
+from classifiers.measure.routing_metrics import apgr
 from classifiers.shipped.head import CLASSES
 from classifiers.shipped.rows import Rows
 from classifiers.shipped.sources import COMMANDS, SMALL_TALK_SET, SOURCES, Example, file_of, sha256_of

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-CLASSES: Final = ("skip", "small", "strong")
 SMALL_TALK_SET: Final = "clinc150-smalltalk"
 # Sets of requests to an assistant that does things; what they hold is a command, not a question of knowledge.
 COMMANDS: Final = ("clinc150-tasks", "banking77")

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from classifiers.artifact import Artifact
 from gateway.errors import ConfigError, UsageError
 from gateway.loading import ARTIFACTS
 
@@ -27,6 +28,14 @@ def add_pair(command: argparse.ArgumentParser, otherwise: str) -> None:
     """The arguments that say between which two models to decide. otherwise: what holds without them."""
     command.add_argument("--weak", metavar="MODEL", help=f"the cheaper model, as it is named in the rows' `q` ({otherwise})")
     command.add_argument("--strong", metavar="MODEL", help=f"the dearer one ({otherwise})")
+
+
+def pair(args: argparse.Namespace, artifact: Artifact) -> tuple[str, str]:
+    """The two models of `add_pair`: as given, else those that the artifact was trained for. Raises UsageError."""
+    weak, strong = args.weak or artifact.weak, args.strong or artifact.strong
+    if weak is None or strong is None:
+        raise UsageError(f"'{artifact.name}' was not trained for one pair of models; give --weak and --strong")
+    return weak, strong
 
 
 def artifact_path(name: str) -> Path:

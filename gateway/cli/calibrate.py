@@ -16,7 +16,7 @@ from classifiers.errors import ArtifactError, DataError
 from classifiers.labelled import read_graded
 from classifiers.measure.dial import Choose, for_quality, for_share, settle
 from classifiers.measure.evaluate import Graded
-from gateway.cli.artifacts import add_data, add_pair, artifact_path, share
+from gateway.cli.artifacts import add_data, add_pair, artifact_path, pair, share
 from gateway.cli.calibrate_cascade import run_cascade
 from gateway.cli.call_prices import CallPrices, call_prices
 from gateway.cli.policy_edit import set_classifier_number
@@ -85,9 +85,7 @@ def run(args: argparse.Namespace) -> int:
     policy = load_policy(args.policy) if args.policy is not None else None
     try:
         artifact = load_artifact(_path(args, policy))
-        weak, strong = args.weak or artifact.weak, args.strong or artifact.strong
-        if weak is None or strong is None:
-            raise UsageError(f"'{artifact.name}' was not trained for one pair of models; give --weak and --strong")
+        weak, strong = pair(args, artifact)
         prices = call_prices(policy, weak, strong, args.usd_per_call, args.tokens_in, args.tokens_out)
         graded = Graded(artifact, read_graded(args.data, args.split), weak, strong)
         kept = graded.unseen

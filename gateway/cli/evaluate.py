@@ -15,7 +15,7 @@ from classifiers.labelled import read_graded, read_intents
 from classifiers.measure.evaluate import Graded, evaluate_intents, evaluate_routing, intent_lines
 from classifiers.measure.picture import draw
 from classifiers.store import task_of
-from gateway.cli.artifacts import add_data, add_pair, artifact_path
+from gateway.cli.artifacts import add_data, add_pair, artifact_path, pair
 from gateway.cli.table import table
 from gateway.errors import ConfigError, UsageError
 
@@ -85,9 +85,7 @@ def _write_scores(out: Path | None, lines: Sequence[dict[str, Any]]) -> None:
 
 def _routing(args: argparse.Namespace, path: Path) -> dict[str, Any]:
     artifact = load_artifact(path)
-    weak, strong = args.weak or artifact.weak, args.strong or artifact.strong
-    if weak is None or strong is None:
-        raise UsageError(f"'{args.artifact}' was not trained for one pair of models; give --weak and --strong")
+    weak, strong = pair(args, artifact)
     graded = Graded(artifact, read_graded(args.data, args.split), weak, strong)
     _write_scores(args.scores, graded.lines())
     report, curves = evaluate_routing(artifact, graded, weak, strong)

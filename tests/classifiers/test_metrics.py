@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from classifiers.measure.metrics import apgr, classification, expected_calibration_error, log_loss, precision_at
+from classifiers.measure.metrics import classification, expected_calibration_error, log_loss, precision_at
+from classifiers.measure.routing_metrics import apgr
 from classifiers.shipped.calibrate import calibrate
 from classifiers.shipped.softmax import softmax
 

@@ -11,9 +11,9 @@ import pytest
 from classifiers import store
 from classifiers.shipped import command
 from classifiers.shipped.augment import OPENERS, OWN_COPIES, augment
-from classifiers.shipped.head import Head
+from classifiers.shipped.head import CLASSES, Head
 from classifiers.shipped.rows import Rows, folds_of
-from classifiers.shipped.sources import CLASSES, SMALL_TALK, SOURCES, Example, read_source
+from classifiers.shipped.sources import SMALL_TALK, SOURCES, Example, read_source
 
 LEARNERS = ("logistic regression with n-grams", "logistic regression", "gradient boosting", "nearest neighbours")
 PAIRS = {
