@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.measure.metrics import apgr
+from classifiers.measure.routing_metrics import apgr
 from classifiers.routing.arrays import from_arrays, settings_of, to_arrays
 from classifiers.routing.calibrate_gain import calibrate_gain, probability
 from classifiers.routing.fit import fit_routing
