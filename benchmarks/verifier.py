@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Final
 
 from classifiers.base import Embedder
+from classifiers.pairs.reading import read
+from classifiers.pairs.rules import differs
 from classifiers.text.embed import StaticEmbedder
-from gateway.cache.reading import read
-from gateway.cache.verify import differs
 
 SETS: Final = ("qqp_pairs", "minimal_edits", "paws_qqp", "mrpc")
 THRESHOLDS: Final = (0.80, 0.85, 0.90, 0.95)

@@ -26,8 +26,6 @@ LAYERS: list[list[str]] = [
         "gateway.settings",
         "gateway.tenant",
     ],
-    # Is it the same question? Pure, and asked by the cache and by FAQs alike.
-    ["gateway.cache.reading", "gateway.cache.verify", "gateway.cache.words"],
     # The rooms.
     [
         "gateway.answers",

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from classifiers.pairs.rules import differs
 from classifiers.text.embed import StaticEmbedder
-from gateway.cache.verify import differs
 from gateway.policy.schema import FaqFile
 from gateway.prompt import Prompt
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from classifiers.pairs.rules import differs
 from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Store
-from gateway.cache.verify import differs
 from gateway.policy.model import CacheRule
 
 NEIGHBOURS = 5

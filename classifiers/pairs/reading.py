@@ -1,6 +1,6 @@
 """A text as the verifier sees it: its content words in canonical form, its numbers, names, negations and their order.
 
-Pure functions of the text; the tables are in gateway/cache/words.py, the rules in gateway/cache/verify.py.
+Pure functions of the text; the tables are in classifiers/pairs/words.py, the rules in classifiers/pairs/rules.py.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from gateway.cache import words as w
+from classifiers.pairs import words as w
 
 TYPOGRAPHY: Final = str.maketrans("‘’ʼ“”„«»–—‑−", '\'\'\'"""""----')
 LATIN: Final = "A-Za-zÀ-ÖØ-öø-ɏ"

@@ -1,7 +1,7 @@
 """The verifier of the semantic cache: what speaks against two similar texts being the same question.
 
 Pure functions of the two texts, English first; what they do not understand counts as a difference. No embeddings, no I/O.
-Called by gateway/cache/semantic.py for each near neighbour. Every rule treats its two sides alike.
+Called by the semantic cache for each near neighbour. Every rule treats its two sides alike.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections import Counter
 from itertools import pairwise
 from typing import Final
 
-from gateway.cache import words as w
-from gateway.cache.reading import Reading, canonical, read, symbols
+from classifiers.pairs import words as w
+from classifiers.pairs.reading import Reading, canonical, read, symbols
 
 CHARS_MAX: Final = 4_000
 POINTED_TERMS_MAX: Final = 2

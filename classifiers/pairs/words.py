@@ -1,4 +1,4 @@
-"""The word tables of the verifier: English, compact, read once. No rules here; gateway/cache/verify.py applies them."""
+"""The word tables of the verifier: English, compact, read once. No rules here; classifiers/pairs/rules.py applies them."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.cache.verify import CHARS_MAX, differs
+from classifiers.pairs.rules import CHARS_MAX, differs
 
 SAME = [
     # case, space, punctuation
