@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 
-.PHONY: help setup run test check bench bench-router demo
+.PHONY: help setup run test check bench bench-cache bench-router demo
 DATA ?= ../shared/data
 
 help:  ## list the targets
@@ -35,6 +35,9 @@ check: setup  ## lint, types, import rules
 
 bench: setup  ## measure the gateway beside a bare pass-through
 	@$(BIN)/python benchmarks/overhead.py
+
+bench-cache: setup  ## measure the cache's stores, in memory and in Redis, at up to 100,000 answers
+	@$(BIN)/python -m benchmarks.cache
 
 bench-router: setup  ## measure the router's quality on public sets (DATA=directory) and the cost of a decision
 	@$(BIN)/python -m benchmarks.router --data $(DATA)

@@ -74,6 +74,11 @@ def read_objects(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def read_numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The JSON objects of a file with the numbers of their lines, one at a time. Raises DataError."""
+    return _lines(path)
+
+
 def fingerprint(text: str) -> int:
     """64 bits that are the same for texts that differ in case and white space alone; the text cannot be had back."""
     plain = " ".join(text.casefold().split()).encode("utf-8", "surrogatepass")

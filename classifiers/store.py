@@ -79,6 +79,11 @@ def task_of(path: Path) -> str:
     return str(_read_card(path / CARD)["task"])
 
 
+def card_of(path: Path) -> dict[str, Any]:
+    """The card of the artifact in `path`, its digest checked. Raises ArtifactError."""
+    return _read_card(path / CARD)
+
+
 def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()

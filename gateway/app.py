@@ -10,19 +10,36 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 
 from gateway import __version__
-from gateway.cache.memory import MemoryStore
+from gateway.cache.base import Store
+from gateway.cache.embedding_setup import check_embedder
+from gateway.cache.embedding_vectors import VectorCache
+from gateway.cache.feedback import CacheFeedback
+from gateway.cache.guarded import Guarded
+from gateway.cache.opening import make_store, see_store
+from gateway.caching.audit import Auditor
+from gateway.caching.background import Background
+from gateway.caching.refresh import Refresher
+from gateway.caching.visit import Caching
+from gateway.edge.admin import admin_routes
 from gateway.edge.api import CHAT_PATH, Status, api_routes, render_errors
-from gateway.edge.asgi import Receive, Scope, Send, respond, with_request_id
+from gateway.edge.asgi import ASGIApp, Receive, Scope, Send, respond, with_request_id
+from gateway.edge.auth import Operator
 from gateway.edge.door import refused
+from gateway.edge.embeddings import EMBEDDINGS_PATH, Embeddings
+from gateway.edge.feedback import feedback_routes
+from gateway.edge.metrics import metrics_routes
 from gateway.edge.openai_chat import ChatCompletions
 from gateway.edge.openai_errors import error_response
 from gateway.edge.request_headers import request_id
+from gateway.embeddings_pipeline import EmbeddingsPipeline
 from gateway.fleet import Fleet
 from gateway.health import Health
 from gateway.ledger.base import LedgerStore
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.writer import LedgerWriter
 from gateway.loading import load_router
+from gateway.matching import Matching
+from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
 from gateway.policy import schema_models
 from gateway.policy.catalog import Model
@@ -47,7 +64,7 @@ CONTEXT_TOKENS = 2048  # of a local model whose `context` the policy does not sa
 
 
 class Gateway:
-    """The ASGI application: the hot route straight to its handler, everything else to FastAPI.
+    """The ASGI application: the hot routes straight to their handlers, everything else to FastAPI.
 
     is_open: callers from anywhere are let in; else only those of this machine (see edge/door.py).
     """
@@ -55,7 +72,7 @@ class Gateway:
     def __init__(self, api: FastAPI, *, is_open: bool) -> None:
         self.api = api
         self._is_open = is_open
-        self.chat: ChatCompletions | None = None
+        self.hot: dict[str, ASGIApp] = {}
         self.current: CurrentRuntime | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,9 +84,9 @@ class Gateway:
         if error is not None:
             status, body, _ = error_response(error)
             await respond(send, status, body, [(b"x-request-id", request_id(headers).encode())])
-        elif self.chat is not None and scope["path"] == CHAT_PATH and scope["method"] == "POST":
+        elif scope["path"] in self.hot and scope["method"] == "POST":
             # Past FastAPI's router and exception middleware, which cost more than the decision itself.
-            await self.chat(scope, receive, send)
+            await self.hot[scope["path"]](scope, receive, send)
         else:
             await self.api(scope, receive, with_request_id(send, request_id(headers)))
 
@@ -77,17 +94,20 @@ class Gateway:
 def build_app(settings: Settings) -> Gateway:
     """The gateway for these settings. Raises ConfigError and PolicyError.
 
-    The ledger is opened here, so that an unusable one is known before the gateway listens; everything else opens
-    with the ASGI lifespan, inside the loop that serves.
+    What can be unusable (policy, embedder, the cache's address, ledger) is known before the gateway listens; everything else
+    opens with the ASGI lifespan, inside the loop that serves.
     """
     check_address(settings)
     router = load_router(settings.policy)
-    store = SqliteLedger(settings.ledger)
+    check_embedder(router.policy, router.embedder)
+    metrics = Metrics()
+    store = make_store(settings.redis_url, settings.cache_bytes_max, metrics.store_failed)
+    entries = SqliteLedger(settings.ledger)
 
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            await _open(settings, router, store, gateway, stack)
+            await _open(settings, router, entries, store, metrics, gateway, stack)
             yield
 
     api = FastAPI(title="Turnout", version=__version__, lifespan=lifespan)
@@ -97,23 +117,65 @@ def build_app(settings: Settings) -> Gateway:
 
 
 async def _open(
-    settings: Settings, router: Router, store: LedgerStore, gateway: Gateway, stack: contextlib.AsyncExitStack
+    settings: Settings,
+    router: Router,
+    entries: LedgerStore,
+    store: Store,
+    metrics: Metrics,
+    gateway: Gateway,
+    stack: contextlib.AsyncExitStack,
 ) -> None:
-    ledger = LedgerWriter(store)
+    ledger = LedgerWriter(entries)
     ledger.start()
     stack.push_async_callback(ledger.aclose)
     http = HttpClient(f"turnout/{__version__}")
     stack.push_async_callback(http.aclose)
     fleet = Fleet(_Make(http), Health())
     stack.push_async_callback(fleet.aclose)
-    current = gateway.current = CurrentRuntime(Runtime(router, await fleet.targets(router.policy)))
+    stack.push_async_callback(store.aclose)
+    await see_store(store)
+    matching = Matching(http)
+    stack.push_async_callback(matching.aclose)
+    background = Background()  # ends first: what it does is asked of all the others
+    stack.push_async_callback(background.aclose)
+    runtime = Runtime(router, await fleet.targets(router.policy), await matching.matcher(router))
+    current = gateway.current = CurrentRuntime(runtime)
     sessions = Sessions()
-    pipeline = Pipeline(current, ledger, MemoryStore(settings.cache_bytes_max), sessions)
-    status = Status(current, ledger)
+    auditor = Auditor(store, ledger, background, metrics)
+    caching = Caching(store, metrics, background, auditor, Refresher(store, ledger, background))
+    watched = store if isinstance(store, Guarded) else None
+    status = Status(current, ledger, [matching, *([watched] if watched else [])])
+    _watch_policy(settings, current, fleet, matching, status, stack)
 
+    operator = Operator(settings.admin_key)
+    feedback = CacheFeedback(store, matching.embed)
+    for routes in (
+        api_routes(current, ledger, sessions, status, settings.body_bytes_max),
+        feedback_routes(ledger, feedback, operator, settings.body_bytes_max),
+        admin_routes(store, operator, metrics, "redis" if watched else "memory", lambda: watched.problem if watched else None),
+        metrics_routes(metrics),
+    ):
+        gateway.api.include_router(routes)
+    chat = Pipeline(current, ledger, caching, metrics, sessions)
+    embeddings = EmbeddingsPipeline(current, ledger, VectorCache(store), http, metrics)
+    gateway.hot = {
+        CHAT_PATH: ChatCompletions(chat, settings.body_bytes_max),
+        EMBEDDINGS_PATH: Embeddings(embeddings, settings.body_bytes_max),
+    }
+
+
+def _watch_policy(
+    settings: Settings,
+    current: CurrentRuntime,
+    fleet: Fleet,
+    matching: Matching,
+    status: Status,
+    stack: contextlib.AsyncExitStack,
+) -> None:
     async def adopt(new: Router) -> None:
         old = current.now.policy
-        current.now = Runtime(new, await fleet.targets(new.policy))
+        matcher = await matching.matcher(new)
+        current.now = Runtime(new, await fleet.targets(new.policy), matcher)
         fleet.retire(old, new.policy)
 
     def said(problem: str | None) -> None:
@@ -128,8 +190,6 @@ async def _open(
 
     watch.add_done_callback(ended)
     stack.push_async_callback(_cancel, watch)
-    gateway.api.include_router(api_routes(current, ledger, sessions, status, settings.body_bytes_max))
-    gateway.chat = ChatCompletions(pipeline, settings.body_bytes_max)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

@@ -70,6 +70,7 @@ class ChatHead(msgspec.Struct):
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     n: int | None = None
+    temperature: Raw = msgspec.Raw(b"null")
     modalities: Raw = msgspec.Raw(b"null")
 
 

@@ -33,10 +33,16 @@ class Execution:
     """
 
     def __init__(
-        self, plan: Plan, targets: Sequence[Target], request: ChatRequest, clock: Callable[[], float] = time.monotonic
+        self,
+        plan: Plan,
+        targets: Sequence[Target],
+        request: ChatRequest,
+        clock: Callable[[], float] = time.monotonic,
+        since: float | None = None,
     ) -> None:
+        """since: on the clock, when the request came; its total deadline counts from there. None: now."""
         self._plan, self._targets, self._request, self._clock = plan, _carrying(plan, targets, request), request, clock
-        self._deadline = clock() + plan.timeouts.total_s
+        self._deadline = (clock() if since is None else since) + plan.timeouts.total_s
         self._running: Running | None = None
         self._causes: dict[str, dict[str, object]] = {}
         self._best: Judged | None = None  # of the complete answers that did not convince

@@ -13,8 +13,12 @@ from classifiers.artifact import Artifact, load_artifact
 from classifiers.cascade.confidence import shipped_model
 from classifiers.errors import ArtifactError
 from classifiers.intents.artifact import IntentArtifact, load_intents
+from classifiers.pairs.verifier import Verifier as PairVerifier
+from classifiers.pairs.verifier import shipped as shipped_pairs
 from classifiers.text.embed import StaticEmbedder
 from gateway.answers.faq import Faq
+from gateway.cache.own_cosines import OwnCosines
+from gateway.cache.semantic import Verifier
 from gateway.errors import ConfigError
 from gateway.judging.judge import Judge
 from gateway.ledger.price import shipped_price
@@ -38,19 +42,20 @@ def load_router(path: Path, env: Mapping[str, str] | None = None) -> Router:
     text = _read(path)
     policy = _compiled(path, text, env)
     needs_classifier = bool({"class", "confidence", "quality"} & policy.needs)
-    needs_embedder = bool((JUDGED | {"confidence"}) & policy.needs) or bool(policy.faqs) or policy.cache.mode == "semantic"
-    needs_embedder = needs_embedder or any(r.cache.mode == "semantic" for r in policy.routes)
+    is_semantic = "semantic" in (policy.cache.mode, *(r.cache.mode for r in policy.routes))
+    needs_embedder = bool((JUDGED | {"confidence"}) & policy.needs) or bool(policy.faqs) or is_semantic
     try:
         embedder = _embedder() if needs_embedder else None
         classifier = load_artifact(artifact_folder(policy, path), embedder) if needs_classifier else None
         intents = load_intents(intents_folder(policy, path), embedder) if "intent" in policy.needs else None
+        verifier = _verifier(policy, path, embedder) if is_semantic and embedder is not None else None
     except ArtifactError as exc:
         raise ConfigError(str(exc)) from exc
     grades: Mapping[str, str] = {}
     if "quality" in policy.needs and classifier is not None:
         policy, grades = _graded(policy, classifier, text)
     faqs = {name: Faq(file, embedder) for name, file in policy.faqs.items()} if embedder else {}
-    return Router(policy, classifier, _judge(policy, classifier, intents, grades), embedder, faqs)
+    return Router(policy, classifier, _judge(policy, classifier, intents, grades), embedder, faqs, verifier)
 
 
 def watched_files(policy: Policy, path: Path) -> list[Path]:
@@ -69,6 +74,23 @@ def intents_folder(policy: Policy, path: Path) -> Path:
     """Where the policy's intent artifact is. Raises ConfigError if it is not there."""
     assert policy.classifier is not None and policy.classifier.intents is not None
     return _folder(policy.classifier.intents, path, "intents")
+
+
+def _verifier(policy: Policy, path: Path, embedder: StaticEmbedder) -> Verifier:
+    """What tells similar questions apart. Raises ConfigError and ArtifactError."""
+    setup = policy.cache_setup
+    wanted = setup.embedder if isinstance(setup.embedder, str) else "wordllama"
+    if setup.verifier is None:
+        pairs = shipped_pairs(wanted)
+    else:
+        pairs = PairVerifier.load(path.parent / setup.verifier)
+    if pairs.embedder != wanted:
+        line = parse_source(str(path), _read(path)).line_of(("cache", "verifier"))
+        message = f"'{setup.verifier}' was fitted with the embedder '{pairs.embedder}', and `embedder` is '{wanted}'"
+        raise ConfigError(
+            f"{path}:{line}: cache.verifier: {message}; fit it again with `turnout cache train --embedder {wanted}`"
+        )
+    return pairs if isinstance(setup.embedder, str) else OwnCosines(pairs, embedder)
 
 
 def _folder(name: str, path: Path, key: str) -> Path:

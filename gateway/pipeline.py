@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import chat
-from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Store, cache_key
-from gateway.cache.semantic import Hit, look_up
-from gateway.chat import WELL_FINISHED, worst_finish
+from gateway.attempt import Attempt
+from gateway.cache.base import CachedAnswer
+from gateway.caching.visit import Caching, Visit
+from gateway.chat import worst_finish
 from gateway.chat_forms import assemble, to_events
 from gateway.errors import ClientError, DeadlineExceeded, LedgerUnavailable, Refused, TurnoutError, UpstreamError, status_of
 from gateway.execute import Execution
@@ -21,23 +22,19 @@ from gateway.ledger.base import Entry, EntryOutcome
 from gateway.ledger.booking import settle
 from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
-from gateway.policy.catalog import Model
+from gateway.metrics import Metrics
 from gateway.policy.model import Answer, Denial, Plan
-from gateway.prompt import Prompt
 from gateway.providers.base import Piece
 from gateway.providers.sse import EventParser
 from gateway.reply import ClientStalled, Headers, Sink
 from gateway.request import ChatRequest
-from gateway.router import Routed
+from gateway.response_headers import cost_headers, entry_headers
 from gateway.runtime import CurrentRuntime, Runtime
 from gateway.sessions import Sessions, session_draw
 from gateway.tenant import Tenant
 from gateway.usage import Usage, estimate_tokens
 
 log = logging.getLogger("turnout.pipeline")
-
-KEYED_BYTES_MAX = 64 * 1024  # a larger request (images, documents) is not taken apart to make a key of it
-KEPT_BYTES_MAX = 256 * 1024  # a longer answer is not kept for the cache
 
 
 @dataclass
@@ -53,8 +50,7 @@ class Work:
     compromise: str | None = None
     why: str | None = None
     execution: Execution | None = None
-    kept: list[bytes] | None = None  # the answer's bytes, as long as they may go into the cache
-    kept_bytes: int = 0
+    visit: Visit | None = None
     first_event: bytes = b""  # for the id of a usage event of our own
     has_begun: bool = False  # a stream's headers are out
     is_booked: bool = False
@@ -67,12 +63,14 @@ class Pipeline:
         self,
         current: CurrentRuntime,
         ledger: LedgerWriter,
-        cache: Store,
+        caching: Caching,
+        metrics: Metrics,
         sessions: Sessions,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._current, self._ledger, self._cache, self._sessions = current, ledger, cache, sessions
+        self._current, self._ledger, self._sessions = current, ledger, sessions
+        self._caching, self._metrics = caching, metrics
         self._clock, self._draw = clock, draw
         self._said: set[tuple[str, str, str]] = set()
 
@@ -102,6 +100,8 @@ class Pipeline:
                 if work.execution is not None:
                     await work.execution.aclose()
             finally:
+                if work.visit is not None:
+                    work.visit.leave()
                 self._book(work)  # cancelled in between as well: it holds a place in the ledger
 
     async def _serve(self, work: Work) -> None:
@@ -120,29 +120,31 @@ class Pipeline:
             await self._answer(work, routed.text or "")
             return
         self._say_compromise(work, decision)
-        key = self._key(work, decision)
-        hit = await self._look_up(work, decision, key, routed)
-        if hit is not None:
-            await self._replay(work, hit)
+        visit = work.visit = await self._caching.visit(work.request, work.tenant, decision, runtime)
+        entry.cache, entry.overhead_nusd = visit.outcome, visit.cost_nusd
+        if visit.hit is not None:
+            await self._replay(work, visit, visit.hit.answer)
+        elif work.request.cache == "only":
+            # 504 as RFC 9111, 5.2.1.7 has it for only-if-cached.
+            raise ClientError("x-turnout-cache: only, and there is no answer in the cache", status=504, code="cache_miss")
         else:
-            await self._ask(work, decision, key, routed)
+            await self._ask(work, decision, visit)
 
     async def _answer(self, work: Work, text: str) -> None:
         """A text of our own, in the shape of a model's answer."""
         usage = work.entry.usage = Usage(work.request.tokens_in, estimate_tokens(len(text)), estimated=True)
         await self._send_known(work, chat.completion(text, f"turnout/{work.entry.route}", usage))
 
-    async def _replay(self, work: Work, hit: Hit) -> None:
+    async def _replay(self, work: Work, visit: Visit, answer: CachedAnswer) -> None:
         """An earlier answer, in the form that this caller wants."""
-        entry, answer = work.entry, hit.answer
-        entry.cache = "hit-exact" if hit.kind == "exact" else "hit-semantic"
-        entry.cache_entry, entry.usage = answer.id, answer.usage
+        work.entry.cache_entry, work.entry.usage = answer.id, answer.usage
         if answer.form == "whole":
             await self._send_known(work, answer.data, answer)
         elif work.request.is_stream:
             await self._send_events(work, answer.data, answer)
         else:
             await self._send_known(work, assemble(EventParser().feed(answer.data), answer.usage), answer)
+        self._caching.served(visit)
 
     async def _send_known(self, work: Work, body: bytes, cached: CachedAnswer | None = None) -> None:
         """Send a whole answer that was there already, as a stream if that is what the caller wants."""
@@ -150,7 +152,7 @@ class Pipeline:
             await self._send_events(work, to_events(body), cached)
             return
         self._book(work)
-        await work.sink.whole(body, [*self._headers(work, cached), *self._cost_headers(work)])
+        await work.sink.whole(body, [*self._headers(work, cached), *cost_headers(work.entry)])
 
     async def _send_events(self, work: Work, events: bytes, cached: CachedAnswer | None) -> None:
         if work.request.wants_usage:
@@ -161,21 +163,18 @@ class Pipeline:
         await work.sink.events(events)
         await work.sink.end()
 
-    async def _ask(self, work: Work, plan: Plan, key: CacheKey | None, routed: Routed) -> None:
+    async def _ask(self, work: Work, plan: Plan, visit: Visit) -> None:
         targets = [work.runtime.targets[name] for name in plan.targets]
-        execution = work.execution = Execution(plan, targets, work.request, self._clock)
+        execution = work.execution = Execution(plan, targets, work.request, self._clock, work.started)
         pieces = await execution.begin()
         answering = execution.answering
         assert answering is not None, "begin says who answers, or raises"
         work.entry.model, work.entry.provider = answering.model, answering.provider
         if execution.compromise is not None:
             self._say_unconvincing(work, plan, execution.compromise)
-        work.kept = [] if key is not None else None
         if work.request.is_stream:
-            finish, usage_event = await self._stream(work, execution, pieces)
-            await self._put(work, plan, key, routed, finish)
-            self._book(work)
-            self._sessions.answered(work.request, work.tenant, answering.model, answering.usage)
+            finish, usage_event = await self._stream(work, visit, execution, pieces)
+            await self._answered(work, visit, answering, finish)
             if work.request.wants_usage:
                 await work.sink.events(self._with_cost(work, usage_event))
             await work.sink.end()
@@ -183,13 +182,18 @@ class Pipeline:
         while not pieces[-1].is_end:
             pieces = await execution.read()
         body = pieces[-1].data
-        self._keep(work, body)
-        await self._put(work, plan, key, routed, pieces[-1].finish)
+        visit.keep(body)
+        await self._answered(work, visit, answering, pieces[-1].finish)
+        await work.sink.whole(body, [*self._headers(work), *cost_headers(work.entry)])
+
+    async def _answered(self, work: Work, visit: Visit, answering: Attempt, finish: str | None) -> None:
+        """A complete answer: kept, booked and remembered before its last byte goes out, so that nothing is lost."""
+        await self._caching.keep(visit, answering, finish)
+        work.entry.overhead_nusd = visit.cost_nusd
         self._book(work)
         self._sessions.answered(work.request, work.tenant, answering.model, answering.usage)
-        await work.sink.whole(body, [*self._headers(work), *self._cost_headers(work)])
 
-    async def _stream(self, work: Work, execution: Execution, pieces: list[Piece]) -> tuple[str | None, bytes]:
+    async def _stream(self, work: Work, visit: Visit, execution: Execution, pieces: list[Piece]) -> tuple[str | None, bytes]:
         """Pass the pieces on as they come. Returns the finish_reason and the usage event, which is held back."""
         finish: str | None = None
         usage_event = b""
@@ -207,7 +211,7 @@ class Pipeline:
                 # What was read together is sent together: a send costs more than anything else here.
                 together = data[0] if len(data) == 1 else b"".join(data)
                 work.first_event = work.first_event or together
-                self._keep(work, together)
+                visit.keep(together)
                 await work.sink.events(together)
             if pieces[-1].is_end:
                 return finish, usage_event
@@ -267,57 +271,6 @@ class Pipeline:
             self._said.add(said)
             log.warning("route '%s': %s", plan.route, why)
 
-    def _key(self, work: Work, plan: Plan) -> CacheKey | None:
-        """None when this request neither reads nor fills the cache."""
-        if plan.cache.mode == "off" or work.request.cache == "bypass" or not plan.targets:
-            return None
-        if len(work.request.body) > KEYED_BYTES_MAX:
-            return None
-        return cache_key(work.request, work.tenant, plan.cache.scope, plan.route, _asked(plan, work.runtime.policy.models))
-
-    async def _look_up(self, work: Work, plan: Plan, key: CacheKey | None, routed: Routed) -> Hit | None:
-        hit = None
-        if key is not None:
-            work.entry.cache = "miss"
-            if work.request.cache != "refresh":
-                hit = await look_up(self._cache, key, plan.cache, lambda: _embedding(routed.prompt))
-        if hit is None and work.request.cache == "only":
-            # 504 as RFC 9111, 5.2.1.7 has it for only-if-cached.
-            raise ClientError("x-turnout-cache: only, and there is no answer in the cache", status=504, code="cache_miss")
-        return hit
-
-    def _keep(self, work: Work, data: bytes) -> None:
-        if work.kept is not None:
-            work.kept.append(data)
-            work.kept_bytes += len(data)
-            if work.kept_bytes > KEPT_BYTES_MAX:
-                work.kept = None
-
-    async def _put(self, work: Work, plan: Plan, key: CacheKey | None, routed: Routed, finish: str | None) -> None:
-        """Keep a complete answer of the model that was wanted, or one that a cascade stands by, of whichever rung.
-
-        Not one that is empty or was cut short (`length`, `content_filter`), nor a fallback's: it would stand in for the
-        wanted model's long after that one is well again. Nor one that did not convince, which is given for want of better.
-        """
-        answering = work.execution.answering if work.execution is not None else None
-        if key is None or work.kept is None or answering is None or answering.usage is None or answering.ttft_ms is None:
-            return
-        if finish not in WELL_FINISHED or answering.model not in (plan.rungs or plan.targets[:1]):
-            return
-        if answering.outcome == "unconvincing":
-            return
-        answer = CachedAnswer(
-            id=work.request.request_id,
-            form="stream" if work.request.is_stream else "whole",
-            data=b"".join(work.kept),
-            usage=answering.usage,
-            model=answering.model,
-            provider=answering.provider,
-            question=key.question,
-        )
-        is_semantic = plan.cache.mode == "semantic" and key.question is not None
-        await self._cache.put(key, answer, _embedding(routed.prompt) if is_semantic else None, plan.cache.ttl_s)
-
     def _book(self, work: Work) -> None:
         """Price the entry and hand it to the ledger; once. Before the last byte goes out, so that none is lost."""
         if work.is_booked:
@@ -329,6 +282,7 @@ class Pipeline:
         settle(entry, attempts, work.runtime.policy.models, work.runtime.baseline, answering)
         entry.duration_ms = (self._clock() - work.started) * 1000
         entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in attempts), 0.0)
+        self._metrics.answered(entry.route, entry.outcome)
         self._ledger.put(entry)
 
     def _with_cost(self, work: Work, usage_event: bytes) -> bytes:
@@ -338,48 +292,18 @@ class Pipeline:
         return chat.usage_event(work.first_event, usage, cost_usd)
 
     def _headers(self, work: Work, cached: CachedAnswer | None = None) -> Headers:
-        entry = work.entry
-        attempts = work.execution.attempts if work.execution is not None else ()
-        headers = [
-            ("x-request-id", entry.request_id),
-            ("x-turnout-policy", entry.policy_hash),
-            ("x-turnout-cache", entry.cache),
-            ("x-turnout-attempts", str(len(attempts))),
-        ]
-        optional = (
-            ("x-turnout-route", entry.route),
-            ("x-turnout-decided-by", entry.decided_by),
+        entry, hit = work.entry, work.visit.hit if work.visit is not None else None
+        more = (
             ("x-turnout-model", cached.model if cached else entry.model),
             ("x-turnout-provider", cached.provider if cached else entry.provider),
             ("x-turnout-compromise", work.compromise),
             ("x-turnout-why", work.why),
+            ("age", None if hit is None else str(self._caching.age_s(hit))),
         )
-        return headers + [(name, value) for name, value in optional if value is not None]
-
-    def _cost_headers(self, work: Work) -> Headers:
-        """What only a whole answer can say in its headers."""
-        entry = work.entry
-        cost, saved = usd(entry.cost_nusd), usd(entry.saved_nusd)
-        return [
-            ("x-turnout-cost-usd", "unknown" if cost is None else f"{cost:.9f}"),
-            ("x-turnout-saved-usd", "unknown" if saved is None else f"{saved:.9f}"),
-            ("x-turnout-overhead-ms", f"{entry.overhead_ms:.3f}"),
-        ]
+        return entry_headers(entry, more, len(work.execution.attempts) if work.execution is not None else 0)
 
 
 def _told(story: Mapping[str, Any]) -> str:
     """Every route tried, and why the first target is that model where the route leaves it open."""
     said = [f"{t['route']}: {t['why']}" for t in story["routes"]]
     return "; ".join([*said, story["choice"]] if story.get("choice") else said)
-
-
-def _embedding(prompt: Prompt) -> Embedding | None:
-    return prompt.embedding() if prompt.text.strip() and prompt.is_whole else None
-
-
-def _asked(plan: Plan, models: Mapping[str, Model]) -> str:
-    """Who answers by this plan, for a cache key; of a cascade all of its rungs, and what it asks of their answers."""
-    names = plan.rungs or plan.targets[:1]
-    asked = [f"{models[name].provider}/{models[name].id}" for name in names]
-    rules = [f" if {plan.accept[name]}" if name in plan.accept else "" for name in names]
-    return " > ".join(model + rule for model, rule in zip(asked, rules, strict=True))

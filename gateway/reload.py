@@ -20,7 +20,10 @@ RETRY_S = 5.0  # a policy that was not taken may want a file that was not there 
 
 
 class PolicyWatch:
-    """adopt: makes a router the one that serves. said: told why a change was not taken, or None when one was."""
+    """adopt: makes a router the one that serves; raises ConfigError if it cannot.
+
+    said: told why a change was not taken, or None when one was.
+    """
 
     def __init__(
         self,
@@ -46,18 +49,18 @@ class PolicyWatch:
 
     async def reload(self) -> None:
         """Take the files as they are now, if they are a policy."""
+        before = self._current.now.policy.hash
         try:
             router = await asyncio.to_thread(load_router, self._path)
+            if router.policy.hash != before or self._problem is not None:
+                await self._adopt(router)
+                log.info("policy %s is in force (before: %s)", router.policy.hash, before)
         except (PolicyError, ConfigError) as exc:
             if str(exc) != self._problem:
                 log.error("the changed policy was not taken, the old one stays: %s", exc)
             self._problem = str(exc)
             self._said(self._problem)
             return
-        before = self._current.now.policy.hash
-        if router.policy.hash != before or self._problem is not None:
-            await self._adopt(router)
-            log.info("policy %s is in force (before: %s)", router.policy.hash, before)
         self._problem = None
         self._said(None)
 

@@ -25,6 +25,7 @@ class ChatRequest:
     tags: Mapping[str, str] = field(default_factory=dict)
     session: str | None = None
     cache: CacheDirective | None = None
+    cache_ttl_s: float | None = None
     is_debug: bool = False
 
     @property
@@ -36,6 +37,14 @@ class ChatRequest:
         """Whether a streaming caller asked for the usage event."""
         options = self.head.stream_options
         return bool(options and options.include_usage)
+
+    @property
+    def temperature(self) -> float | None:
+        """As asked for; None where it is left to the model, or is no number."""
+        try:
+            return float(bytes(self.head.temperature))
+        except ValueError:
+            return None
 
     @cached_property
     def user_turns(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from classifiers.artifact import Artifact
 from classifiers.text.embed import StaticEmbedder
 from gateway.answers.faq import Faq
+from gateway.cache.semantic import Verifier
 from gateway.conversation import Turn, last_turn
 from gateway.judging.judge import Judge
 from gateway.policy.affinity import PINNED, Pinned
@@ -63,13 +64,17 @@ class Routed:
 
 @dataclass(frozen=True)
 class Router:
-    """One policy with what it decides by. embedder: there if a classifier, a FAQ or the cache needs it."""
+    """One policy with what it decides by.
+
+    embedder: there if a classifier, a FAQ or the cache needs it. verifier: if some route looks for similar questions.
+    """
 
     policy: Policy
     classifier: Artifact | None
     judge: Judge | None
     embedder: StaticEmbedder | None
     faqs: Mapping[str, Faq]
+    verifier: Verifier | None = None
 
     async def route(
         self, request: ChatRequest, candidates: Mapping[str, Candidate], draw: float, pinned: Pinned | None = None

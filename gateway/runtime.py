@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.cache.semantic import Matcher
 from gateway.policy.catalog import Model
 from gateway.policy.compile import Policy
 from gateway.policy.model import Candidate
@@ -14,10 +15,11 @@ from gateway.running import Target
 
 @dataclass(frozen=True)
 class Runtime:
-    """targets: by model name, one for every model of the policy."""
+    """targets: by model name, one for every model of the policy. matcher: there if some route looks for similar questions."""
 
     router: Router
     targets: Mapping[str, Target]
+    matcher: Matcher | None = None
 
     @property
     def policy(self) -> Policy:

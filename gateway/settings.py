@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.errors import ConfigError, UsageError
@@ -31,6 +31,8 @@ class Settings:
     is_insecure: bool = False
     body_bytes_max: int = 16 * 1024 * 1024
     cache_bytes_max: int = 64 * 1024 * 1024
+    admin_key: str | None = field(default=None, repr=False)
+    redis_url: str | None = field(default=None, repr=False)  # may hold a password
 
     @property
     def url(self) -> str:
@@ -58,10 +60,9 @@ def load_settings(
         is_insecure=is_insecure,
         body_bytes_max=_megabytes(env, "TURNOUT_MAX_BODY_MB", 16),
         cache_bytes_max=_megabytes(env, "TURNOUT_CACHE_MB", 64),
+        admin_key=env.get("TURNOUT_ADMIN_KEY") or None,
+        redis_url=env.get("TURNOUT_REDIS_URL") or env.get("REDIS_URL") or None,
     )
-    # REDIS_URL may be set for the sake of another program; ours can only be meant for us.
-    if env.get("TURNOUT_REDIS_URL"):
-        raise ConfigError("TURNOUT_REDIS_URL is set, but Redis is not supported yet; unset it: the cache lives in memory")
     if (env.get("TURNOUT_WORKERS") or "1") != "1":
         raise ConfigError(f"TURNOUT_WORKERS is {env['TURNOUT_WORKERS']!r}; more than one worker is not supported yet")
     return settings

@@ -206,7 +206,7 @@ def test_a_data_directory_that_cannot_be_used_is_said_in_one_line(tmp_path: Path
         (["serve", "--host", "0.0.0.0"], {}, "--insecure"),
         (["serve"], {"TURNOUT_WORKERS": "4"}, "not supported yet"),
         (["serve"], {"TURNOUT_LEDGER_URL": "postgresql://x/y"}, "not supported yet"),
-        (["serve"], {"TURNOUT_REDIS_URL": "redis://x"}, "not supported yet"),
+        (["serve"], {"TURNOUT_REDIS_URL": "http://x"}, "does not begin with redis://"),
         (["serve"], {"TURNOUT_MAX_BODY_MB": "lots"}, "'lots'"),
         (["spend"], {}, "there is no ledger"),
         (["policy", "check", "nowhere.yaml"], {}, "cannot read the policy"),

@@ -77,10 +77,12 @@ def test_only_the_gateway_is_published_and_only_on_loopback(compose: dict[str, A
     assert not any("network_mode" in service for service in compose["services"].values())
 
 
-def test_gateway_and_model_start_by_default_and_the_stores_do_not(compose: dict[str, Any]) -> None:
+def test_gateway_model_and_cache_start_by_default_and_the_database_does_not(compose: dict[str, Any]) -> None:
     by_default = {name for name, service in compose["services"].items() if not service.get("profiles")}
-    assert by_default == {"gateway", "model"}
-    assert compose["services"]["redis"]["profiles"] == compose["services"]["postgres"]["profiles"] == ["scaled"]
+    assert by_default == {"gateway", "model", "redis"}
+    assert compose["services"]["postgres"]["profiles"] == ["scaled"]
+    assert compose["services"]["gateway"]["environment"]["TURNOUT_REDIS_URL"] == "redis://redis:6379/0"
+    assert "ports" not in compose["services"]["redis"]
 
 
 def test_every_service_has_a_health_check_and_a_pinned_image(compose: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.cli.main import parser
 from gateway.loading import load_router
-from gateway.policy import conditions, grammar, schema, schema_models, schema_routes
+from gateway.policy import conditions, grammar, schema, schema_cache, schema_models, schema_routes
 from tests.live_gateway import LiveGateway
 from tests.scenario.policies import one_model
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text()
 HTTP = (ROOT / "docs/http.md").read_text()
-POLICY = (ROOT / "docs/policy.md").read_text()
+POLICY = (ROOT / "docs/policy.md").read_text() + (ROOT / "docs/cache.md").read_text()
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -98,7 +98,7 @@ def sources() -> str:
 
 def test_the_docs_list_the_variables_that_there_are() -> None:
     used = set(re.findall(r'"(TURNOUT_[A-Z_]+)"', (ROOT / "gateway/settings.py").read_text()))
-    refused = {"TURNOUT_WORKERS", "TURNOUT_REDIS_URL"}  # known, and refused as not supported yet
+    refused = {"TURNOUT_WORKERS"}  # known, and refused as not supported yet
     assert set(re.findall(r"`(TURNOUT_[A-Z_]+)`", README)) == used - refused
 
 
@@ -126,7 +126,8 @@ def test_the_docs_explain_every_condition(name: str) -> None:
         schema_models.ModelSpec,
         schema.ClassifierSpec,
         schema_routes.RouteSpec,
-        schema_routes.CacheSpec,
+        schema_cache.CacheSpec,
+        schema_cache.CacheSetup,
         schema_routes.TimeoutsSpec,
         schema_routes.RetrySpec,
         schema_routes.RungSpec,

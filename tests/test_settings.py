@@ -66,7 +66,6 @@ def test_ledger_has_an_address(url: str, path: str) -> None:
         ({"TURNOUT_LEDGER_URL": "postgresql://h/db"}, "PostgreSQL is not supported yet"),
         ({"TURNOUT_LEDGER_URL": "sqlite:///"}, "is not a ledger's address"),
         ({"TURNOUT_LEDGER_URL": "/tmp/l.db"}, "is not a ledger's address"),
-        ({"TURNOUT_REDIS_URL": "redis://h"}, "Redis is not supported yet"),
         ({"TURNOUT_WORKERS": "4"}, "more than one worker is not supported yet"),
     ],
 )
@@ -75,8 +74,15 @@ def test_what_is_not_built_yet_is_refused_not_ignored(env: dict[str, str], said:
         load_settings(env)
 
 
-def test_redis_of_another_program_is_left_alone() -> None:
-    assert load_settings({"REDIS_URL": "redis://h", "TURNOUT_WORKERS": "1"}) == load_settings({})
+def test_the_cache_is_in_the_redis_named_for_it_else_in_the_one_there_is() -> None:
+    assert load_settings({}).redis_url is None
+    assert load_settings({"REDIS_URL": "redis://any"}).redis_url == "redis://any"
+    assert load_settings({"REDIS_URL": "redis://any", "TURNOUT_REDIS_URL": "redis://ours"}).redis_url == "redis://ours"
+    assert load_settings({"REDIS_URL": "redis://any", "TURNOUT_REDIS_URL": ""}).redis_url == "redis://any"
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    assert "secret" not in repr(load_settings({"REDIS_URL": "redis://:secret@h"}))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])

@@ -66,9 +66,10 @@ class Reading:
 
     terms: the content in order, one canonical form a word. kinds: of the terms that are more than a word. raw: a term's
     spelling. flow: the terms, steering words, and "," or "." where listed things, clauses or sentences part. roles: the
-    preposition before a term. words: every word in small letters. asks: what is asked for. pronouns: I and you, each with
-    whether content stands before it in its clause. written: a term as it first stood. is_courtesy: nothing else is in it.
-    is_english: no other language shows. is_shouted: all capitals. Not to be changed by readers.
+    preposition before a term. words: every word in small letters. tokens: words, numbers and signs likewise. asks: what is
+    asked for. pronouns: I and you, each with whether content stands before it in its clause. written: a term as it first
+    stood. is_courtesy: nothing else is in it. is_english: no other language shows. is_shouted: all capitals. Not to be
+    changed by readers.
     """
 
     __slots__ = (
@@ -90,6 +91,7 @@ class Reading:
         "term_set",
         "terms",
         "text",
+        "tokens",
         "words",
         "written",
     )
@@ -108,6 +110,7 @@ class Reading:
         self._starts = True  # the next word opens a sentence
         self._clause = 0  # terms before this clause
         tokens, self.is_courtesy = _trim(_scan(text))
+        self.tokens = [token.lower() for group, token, _ in tokens if group != "stop"]
         for i, (group, token, is_quoted) in enumerate(tokens):
             if group == "word":
                 self._word(token, is_quoted, is_last=i + 1 == len(tokens) or tokens[i + 1][0] == "stop")

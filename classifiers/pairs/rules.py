@@ -19,6 +19,7 @@ LEFT_OVER_MAX: Final = 4  # a side; more are no slips of the pen
 PREFIXES: Final = ("un", "non", "in", "im", "ir", "il", "dis", "mis", "anti", "de")
 
 OPPOSITES: Final = w.partners(frozenset(map(canonical, pair)) for pair in w.ANTONYMS)
+UNITS: Final = frozenset(map(canonical, w.UNITS))
 SOFT: Final = frozenset(map(canonical, w.SOFT))
 # Of yes, no and why a soft word is the point: "Is it good?"
 SOFT_ASKS: Final = frozenset({"how", "what", "where", "who"})
@@ -34,7 +35,13 @@ def differs(asked: str, kept: str) -> str | None:
         return None
     if max(len(one), len(other)) > CHARS_MAX:
         return None if one.split() == other.split() else f"length: over {CHARS_MAX} characters and not the same"
-    a, b = read(one), read(other)
+    return objection(read(one), read(other))
+
+
+def objection(a: Reading, b: Reading) -> str | None:
+    """`differs`, of two texts that have been read, neither over CHARS_MAX characters, in alphabetical order."""
+    if a.text == b.text:
+        return None
     if a.is_courtesy or b.is_courtesy or not (a.terms and b.terms):  # "Bye", "Who are you?": each of the words counts
         return None if a.words == b.words and a.terms == b.terms else _reason("words", a.words, b.words)
     soft = SOFT if a.asks | b.asks <= SOFT_ASKS else frozenset()
@@ -85,6 +92,8 @@ def _left_over(a: Reading, b: Reading, soft: frozenset[str], same: dict[str, str
                 return _reason("negation", [x], [y])
     if reason := _strict(kinds, only_a, only_b, "sign", "negation"):
         return reason
+    if (a.numbers or b.numbers) and not UNITS.isdisjoint([*only_a, *only_b]):  # of a number it is half
+        return _reason("number", only_a, only_b)
     if only_a and only_b and _letters(only_a) == _letters(only_b):  # e-mail and email
         return None
     only_a, only_b = ([t for t in only if t not in soft] for only in (only_a, only_b))
@@ -133,20 +142,20 @@ def _spellings(a: Reading, b: Reading, only_a: list[str], only_b: list[str]) -> 
         spelled = a.raw.get(x, "")
         if len(spelled) < w.SPELLING_MIN:
             continue
-        y = next((t for t in only_b if _alike(spelled, b.raw.get(t, ""), a.kinds.get(x) == b.kinds.get(t) == "name")), None)
+        y = next((t for t in only_b if alike(spelled, b.raw.get(t, ""), a.kinds.get(x) == b.kinds.get(t) == "name")), None)
         if y is not None:
             only_a.remove(x)
             only_b.remove(y)
             same[y] = x
             continue
-        word = next((t for t in b.words if (t not in w.STOP or t not in of_a) and _alike(spelled, t, False)), None)
+        word = next((t for t in b.words if (t not in w.STOP or t not in of_a) and alike(spelled, t, False)), None)
         if word is not None:
             only_a.remove(x)
             same[x] = canonical(word)
     return same
 
 
-def _alike(x: str, y: str, are_names: bool) -> bool:
+def alike(x: str, y: str, are_names: bool) -> bool:
     """One slip of the pen apart: two neighbours swapped, a letter doubled, or, in words of six letters, one left out inside.
 
     Not one letter for another: that is as often another word (protection, projection) as a slip.
@@ -261,12 +270,12 @@ def _order(a: Reading, b: Reading, soft: frozenset[str], same: dict[str, str]) -
         flow_a, flow_b = (
             [t for t in (same.get(t, t) for t in r.flow) if t in shared or t in w.STEER or t in ",."] for r in (a, b)
         )
-        if _lists(flow_a) == _lists(flow_b) or _clauses(flow_a) == _clauses(flow_b):
+        if lists(flow_a) == lists(flow_b) or clauses(flow_a) == clauses(flow_b):
             return None
     return _reason("order", first, second)
 
 
-def _lists(flow: list[str]) -> list[str]:
+def lists(flow: list[str]) -> list[str]:
     """The flow with the phrases that stand between "and", "or", "," in alphabetical order."""
     out: list[str] = []
     listed: list[str] = []
@@ -284,7 +293,7 @@ def _lists(flow: list[str]) -> list[str]:
     return out
 
 
-def _clauses(flow: list[str]) -> list[list[str]]:
+def clauses(flow: list[str]) -> list[list[str]]:
     """The clauses sorted, each with its prepositional phrases sorted; "price of gold" is read as "gold price"."""
     clauses: list[list[str]] = []
     phrases: list[list[str]] = [[]]

@@ -14,6 +14,10 @@ from gateway.policy.grammar import seconds
 from gateway.settings import load_settings
 
 HEADINGS = ("requests", "cached", "errors", "tokens in", "tokens out", "cost USD", "baseline USD", "saved USD")
+CACHE_HEADINGS = (
+    *("exact", "semantic", "tokens saved", "saved USD", "upkeep USD"),
+    *("audited", "precision", "95 % interval", "feedback"),
+)
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,7 +25,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "spend",
         help="what was spent, saved and on what",
-        description="What was spent, on what, and what it saved against the policy's baseline. Works beside a running gateway.",
+        description=(
+            "What was spent, on what, and what it saved against the policy's baseline; and what the cache is worth: its hits, "
+            "the tokens and money that they saved, its upkeep (embedding, audits, refreshes), the share of semantic hits that "
+            "audits found right, and how many were liked and disliked. Works beside a running gateway."
+        ),
         epilog="example: turnout spend --by route --since 7d --json",
     )
     command.add_argument(
@@ -74,6 +82,10 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report, indent=2, ensure_ascii=False))
         return 0
     print(table((args.by, *HEADINGS), [_cells(row) for row in rows], footer=_cells(whole)))
+    if whole.cache.is_used:
+        used = [row for row in rows if row.cache.is_used]
+        print("\ncache")
+        print(table((args.by, *CACHE_HEADINGS), [_cache_cells(row) for row in used], footer=_cache_cells(whole)))
     if whole.unpriced:
         print(f"+ the unknown cost of {whole.unpriced} requests to models with `price: unknown`")
     if whole.not_comparable:
@@ -87,5 +99,23 @@ def _cells(row: Row) -> list[str]:
     return [
         row.name,
         *(f"{n:,}" for n in counts),
-        *(f"{round(nusd / 1e9, 6) + 0.0:,.6f}" for nusd in money),
-    ]  # + 0.0: no "-0.000000"
+        *(_usd(nusd) for nusd in money),
+    ]
+
+
+def _cache_cells(row: Row) -> list[str]:
+    worth = row.cache
+    precision, interval = worth.precision, worth.interval
+    return [
+        row.name,
+        *(f"{n:,}" for n in (worth.exact_hits, worth.semantic_hits, worth.tokens_saved)),
+        *(_usd(nusd) for nusd in (worth.saved_nusd, worth.overhead_nusd + worth.refresh_nusd)),
+        f"{worth.audited:,}",
+        "" if precision is None else f"{precision:.1%}",
+        "" if interval is None else f"{interval[0]:.1%}-{interval[1]:.1%}",
+        f"+{worth.good} -{worth.bad}" if worth.good or worth.bad else "",
+    ]
+
+
+def _usd(nusd: int) -> str:
+    return f"{round(nusd / 1e9, 6) + 0.0:,.6f}"  # + 0.0: no "-0.000000"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from gateway.edge.asgi import ClientLeft, read_body
 from gateway.edge.auth import authenticate
+from gateway.edge.embeddings import EMBEDDINGS_PATH
 from gateway.edge.openai_chat import read_request
 from gateway.edge.openai_errors import error_response
 from gateway.edge.request_headers import request_id
@@ -25,7 +26,10 @@ from gateway.runtime import CurrentRuntime
 from gateway.sessions import Sessions, session_draw
 
 CHAT_PATH = "/v1/chat/completions"
-ENDPOINTS = "POST /v1/chat/completions, GET /v1/models, POST /v1/route, GET /v1/requests/{id}, GET /health/ready"
+ENDPOINTS = (
+    "POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, POST /v1/route, POST /v1/feedback, "
+    "GET /v1/requests/{id}, GET /health/ready, GET /metrics"
+)
 
 
 def api_routes(
@@ -62,8 +66,9 @@ def api_routes(
 
     # A POST never comes here: it goes straight to its handler, past this router.
     @router.api_route(CHAT_PATH, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    @router.api_route(EMBEDDINGS_PATH, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False)
     async def not_a_post() -> None:
-        """The hot route answers POST only."""
+        """The hot routes answer POST only."""
         raise HTTPException(405, "Method Not Allowed", {"allow": "POST"})
 
     @router.get("/v1/requests/{id_}")
@@ -93,11 +98,19 @@ def api_routes(
     return router
 
 
+class Watched(Protocol):
+    """A part that says what is amiss with it; None when nothing is."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+
 class Status:
     """What `/health/ready` says. reload_error: why a changed policy was not taken."""
 
-    def __init__(self, current: CurrentRuntime, ledger: LedgerWriter) -> None:
-        self._current, self._ledger = current, ledger
+    def __init__(self, current: CurrentRuntime, ledger: LedgerWriter, cache: Sequence[Watched]) -> None:
+        """cache: the parts of the cache that may be away without a request failing."""
+        self._current, self._ledger, self._cache = current, ledger, cache
         self.reload_error: str | None = None
 
     def report(self) -> dict[str, Any]:
@@ -108,6 +121,7 @@ class Status:
             problems.append(f"the changed policy was not taken: {self.reload_error}")
         if self._ledger.last_error is not None:
             problems.append(self._ledger.last_error)
+        problems += [part.problem for part in self._cache if part.problem is not None]
         can_answer = any(state == "ok" for state in models.values())
         return {
             "status": "unavailable" if not can_answer else "degraded" if problems else "ok",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import msgspec
-
 from gateway import chat
 from gateway.edge.asgi import (
     ClientLeft,
@@ -19,6 +17,7 @@ from gateway.edge.asgi import (
     run_while_connected,
 )
 from gateway.edge.auth import authenticate
+from gateway.edge.json_body import read_json
 from gateway.edge.openai_errors import error_body, error_response
 from gateway.edge.request_headers import read_headers, request_id
 from gateway.errors import ClientError, TurnoutError
@@ -69,33 +68,14 @@ def read_request(id_: str, body: bytes, headers: dict[bytes, bytes]) -> ChatRequ
         tags=given.tags,
         session=given.session,
         cache=given.cache,
+        cache_ttl_s=given.cache_ttl_s,
         is_debug=given.is_debug,
     )
 
 
 def read_chat_head(body: bytes) -> chat.ChatHead:
     """The head of a chat request. Raises ClientError."""
-    if not body.strip():
-        raise ClientError("the body is empty; send a JSON object with `model` and `messages`", code="invalid_json")
-    try:
-        body.decode("utf-8")
-        head = chat.read_head(body)
-    except msgspec.ValidationError as exc:
-        problem, _, path = str(exc).partition(" - at `")
-        param = path.rstrip("`").removeprefix("$").removeprefix(".") or None
-        missing = "missing required field `"
-        if missing in problem:
-            name = problem.partition(missing)[2].rstrip("`")
-            param = f"{param}.{name}" if param else name
-            problem = f"`{param}` is missing"
-        message = f"{f'`{param}`: ' if param and 'missing' not in problem else ''}{problem}"
-        raise ClientError(message, code="invalid_type", param=param) from exc
-    except UnicodeDecodeError as exc:
-        raise ClientError(f"the body is not UTF-8 (byte {exc.start}); encode it so", code="invalid_json") from exc
-    except msgspec.DecodeError as exc:
-        raise ClientError(f"the body is not valid JSON: {exc}", code="invalid_json") from exc
-    except RecursionError as exc:
-        raise ClientError("the body is nested too deeply", code="invalid_json") from exc
+    head = read_json(body, chat.read_head, "`model` and `messages`")
     if not head.messages:
         raise ClientError("`messages` is empty; give at least one message", code="empty_messages", param="messages")
     if not head.model:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from gateway.errors import ClientError
+from gateway.policy.grammar import seconds
 from gateway.request import CacheDirective
 
 _ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -24,6 +25,7 @@ class RequestHeaders:
     tags: dict[str, str]
     session: str | None
     cache: CacheDirective | None
+    cache_ttl_s: float | None
     is_debug: bool
 
 
@@ -43,8 +45,22 @@ def read_headers(headers: dict[bytes, bytes]) -> RequestHeaders:
         tags=_tags(_text(headers, b"x-turnout-tags") or ""),
         session=_text(headers, b"x-turnout-session"),
         cache=cast(CacheDirective | None, cache),
+        cache_ttl_s=_ttl(_text(headers, b"x-turnout-cache-ttl")),
         is_debug=_text(headers, b"x-turnout-debug") == "1",
     )
+
+
+def _ttl(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        ttl_s = seconds(text)
+    except ValueError as exc:
+        raise ClientError(f"x-turnout-cache-ttl: {exc}", code="invalid_header") from exc
+    if ttl_s <= 0:
+        message = f"x-turnout-cache-ttl: {text!r} is no time; give more, or x-turnout-cache: bypass"
+        raise ClientError(message, code="invalid_header")
+    return ttl_s
 
 
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""The ledger's noun, the entry of one request, and the port of the store that keeps it."""
+"""The ledger's nouns, the entry of one request and the feedback on it, and the port of the store that keeps them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,34 @@ from gateway.usage import Usage
 
 EntryOutcome = Literal["ok", "error", "timeout", "cancelled", "refused"]
 CacheOutcome = Literal["hit-exact", "hit-semantic", "miss", "bypass"]
+Purpose = Literal["request", "audit", "refresh"]
+Verdict = Literal["right", "wrong", "unsure"]
+
+
+class Feedback(msgspec.Struct, frozen=True):
+    """What somebody thought of an answer.
+
+    value: from -1, bad, to 1, good. at: seconds since 1970, UTC. tags: as they were given, names with values or alone.
+    """
+
+    request_id: str
+    at: float
+    value: float
+    comment: str | None = None
+    tags: dict[str, str] | list[str] = []
 
 
 class Entry(msgspec.Struct):
     """One request. Money is in nano-USD; None is unknown, never 0.
 
+    purpose: `request` is a caller's; the gateway itself asks in the background, for an `audit` of a semantic hit, or to
+    `refresh` a kept answer past its time; `of` is then the id of the request that was the occasion, and `verdict` what the
+    audit made of its answer.
+
     at: seconds since 1970, UTC. model, provider: who answered; None when nobody was asked.
     cost_nusd: paid to providers for all attempts. overhead_nusd: what deciding cost on top.
     baseline_nusd: what the policy's baseline model would have cost for this usage.
+    feedback: the latest last; filled in when an entry is found, and written on its own.
     """
 
     request_id: str
@@ -51,6 +71,10 @@ class Entry(msgspec.Struct):
     outcome: EntryOutcome = "ok"
     status: int = 200
     error: str | None = None
+    purpose: Purpose = "request"
+    of: str | None = None
+    verdict: Verdict | None = None
+    feedback: list[Feedback] = []
 
     @property
     def saved_nusd(self) -> int | None:
@@ -60,15 +84,21 @@ class Entry(msgspec.Struct):
         return self.baseline_nusd - self.cost_nusd - self.overhead_nusd
 
 
+Record = Entry | Feedback
+
+
 class LedgerStore(Protocol):
     """Append-only. Called from one thread at a time; may block."""
 
-    def append(self, entries: Sequence[Entry]) -> None:
-        """Keep all of them or none. Raises OSError when it cannot just now, ValueError when one of them never can be."""
+    def append(self, records: Sequence[Record]) -> None:
+        """Keep all of them or none. Raises OSError when it cannot just now, ValueError when one of them never can be.
+
+        The feedback inside an entry is not written; feedback is a record of its own, and may come before its entry.
+        """
         ...
 
     def find(self, request_id: str) -> Entry | None:
-        """The latest entry with this id. Raises OSError when the store cannot be read just now."""
+        """The latest entry with this id, with the feedback on it. Raises OSError when the store cannot be read just now."""
         ...
 
     def close(self) -> None: ...

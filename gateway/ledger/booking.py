@@ -23,14 +23,40 @@ def settle(
     (answering None), of the last that was answered or cut off answering; without one they stay as they are. No baseline,
     or one that cannot be priced by tokens: unknown.
     """
-    total: int | None = 0
     for attempt in attempts:
-        attempt.cost_nusd = cost_nusd(models[attempt.model].price, attempt.usage, attempt.busy_s)
-        total = None if total is None or attempt.cost_nusd is None else total + attempt.cost_nusd
         if attempt.outcome == "ok" or attempt.ttft_ms is not None:
             entry.usage, entry.ttft_ms = attempt.usage, attempt.ttft_ms
     if answering is not None:
         entry.usage, entry.ttft_ms = answering.usage, answering.ttft_ms
     entry.attempts = list(attempts)
-    entry.cost_nusd = total
+    entry.cost_nusd = _priced(attempts, models)
     entry.baseline_nusd = None if baseline is None else cost_nusd(baseline.price, entry.usage)
+
+
+def settle_background(entry: Entry, attempts: Sequence[Attempt], models: Mapping[str, Model]) -> None:
+    """Fill in what the gateway paid for asking on its own account: nobody was answered, so the baseline is 0.
+
+    A refresh buys an answer: its cost is a cost. An audit buys nothing but knowledge: all of it is overhead, and its cost is 0.
+    An unknown price makes the cost unknown, in either case; an audit's overhead is then what is known of it.
+    The entry's usage is that of the last attempt that was answered.
+    """
+    total = _priced(attempts, models)
+    for attempt in attempts:
+        if attempt.outcome == "ok" or attempt.ttft_ms is not None:
+            entry.usage, entry.ttft_ms = attempt.usage, attempt.ttft_ms
+    entry.attempts = list(attempts)
+    entry.baseline_nusd = 0
+    if entry.purpose == "audit":
+        entry.overhead_nusd += sum(attempt.cost_nusd or 0 for attempt in attempts)
+        entry.cost_nusd = None if total is None else 0
+    else:
+        entry.cost_nusd = total
+
+
+def _priced(attempts: Sequence[Attempt], models: Mapping[str, Model]) -> int | None:
+    """Price each attempt; the sum, None if one of them is unknown."""
+    total: int | None = 0
+    for attempt in attempts:
+        attempt.cost_nusd = cost_nusd(models[attempt.model].price, attempt.usage, attempt.busy_s)
+        total = None if total is None or attempt.cost_nusd is None else total + attempt.cost_nusd
+    return total

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+from gateway.ledger.cache_worth import SUMS, CacheWorth
 
 BY_ENTRY = {
     "route": "coalesce(route, '(none)')",
@@ -21,6 +23,7 @@ NO_MODEL = "(no model)"  # what answers from the cache and from FAQs are booked 
 class Row:
     """One line of the report. Money in nano-USD, over entries whose figure is known.
 
+    Requests, hits, errors and tokens are the callers'; money includes what the gateway asked on its own account.
     unpriced: entries with an unknown cost, whose money is missing from cost_nusd. saved_nusd leaves out entries whose
     cost or baseline is unknown (`not_comparable`).
     """
@@ -37,39 +40,41 @@ class Row:
     saved_nusd: int = 0
     unpriced: int = 0
     not_comparable: int = 0
+    cache: CacheWorth = field(default_factory=CacheWorth)
 
     def add(self, other: Row) -> None:
-        for name, value in asdict(other).items():
-            if name != "name":
-                setattr(self, name, getattr(self, name) + value)
+        for name in _NUMBERS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.cache.add(other.cache)
 
     def as_json(self, by: str) -> dict[str, Any]:
-        fields = asdict(self)
-        fields.pop("name")
-        money = {f"{k.removesuffix('_nusd')}_usd": v / 1e9 for k, v in fields.items() if k.endswith("_nusd")}
-        return {by: self.name, **fields, **money}
+        numbers = {name: getattr(self, name) for name in _NUMBERS}
+        money = {f"{k.removesuffix('_nusd')}_usd": v / 1e9 for k, v in numbers.items() if k.endswith("_nusd")}
+        return {by: self.name, **numbers, **money, "cache": self.cache.as_json()}
 
+
+_NUMBERS = [f.name for f in fields(Row) if f.name not in ("name", "cache")]
 
 _SUMS = """
-    count(*) AS requests,
-    sum(cache LIKE 'hit%') AS cache_hits,
-    sum(outcome IN ('error', 'timeout')) AS errors,
-    coalesce(sum(usage_input), 0) AS input_tokens,
-    coalesce(sum(usage_output), 0) AS output_tokens,
+    sum(purpose = 'request') AS requests,
+    sum(purpose = 'request' AND cache LIKE 'hit%') AS cache_hits,
+    sum(purpose = 'request' AND outcome IN ('error', 'timeout')) AS errors,
+    coalesce(sum(CASE WHEN purpose = 'request' THEN usage_input END), 0) AS input_tokens,
+    coalesce(sum(CASE WHEN purpose = 'request' THEN usage_output END), 0) AS output_tokens,
     coalesce(sum(cost_nusd), 0) AS cost_nusd,
     sum(overhead_nusd) AS overhead_nusd,
     coalesce(sum(baseline_nusd), 0) AS baseline_nusd,
     coalesce(sum(baseline_nusd - cost_nusd - overhead_nusd), 0) AS saved_nusd,
     sum(cost_nusd IS NULL) AS unpriced,
     sum(cost_nusd IS NULL OR baseline_nusd IS NULL) AS not_comparable
-"""
+""" + "".join(f",\n    {expression} AS cache_{name}" for name, expression in SUMS.items())
 
 
 def spend(db: sqlite3.Connection, by: str, since: float) -> list[Row]:
     """Rows of the report, the dearest first (by time for day and hour). since: seconds since 1970."""
     if by in BY_ENTRY:
         query = f"SELECT {BY_ENTRY[by]} AS name, {_SUMS} FROM entry WHERE at >= ? GROUP BY 1"
-        rows = [Row(**dict(row)) for row in db.execute(query, (since,))]
+        rows = [_row(row) for row in db.execute(query, (since,))]
     else:
         rows = _by_attempt(db, by, since)
     if by in ("day", "hour"):
@@ -80,12 +85,12 @@ def spend(db: sqlite3.Connection, by: str, since: float) -> list[Row]:
 def _by_attempt(db: sqlite3.Connection, by: str, since: float) -> list[Row]:
     """By who answered; what a failed attempt cost is moved from the model that answered to the one that failed."""
     query = f"SELECT coalesce({by}, ?) AS name, {_SUMS} FROM entry WHERE at >= ? GROUP BY 1"
-    rows = {row["name"]: Row(**dict(row)) for row in db.execute(query, (NO_MODEL, since))}
+    rows = {row["name"]: _row(row) for row in db.execute(query, (NO_MODEL, since))}
     moves = f"""
         SELECT coalesce(entry.{by}, ?) AS owner, attempt.{by} AS name, sum(attempt.cost_nusd) AS cost_nusd,
                sum(attempt.cost_nusd * (entry.baseline_nusd IS NOT NULL)) AS saved_nusd
         FROM attempt JOIN entry ON entry.id = attempt.entry
-        WHERE entry.at >= ? AND attempt.cost_nusd > 0 AND entry.cost_nusd IS NOT NULL
+        WHERE entry.at >= ? AND attempt.cost_nusd > 0 AND entry.cost_nusd IS NOT NULL AND entry.purpose != 'audit'
               AND attempt.{by} IS NOT coalesce(entry.{by}, ?)
         GROUP BY 1, 2
     """
@@ -96,6 +101,12 @@ def _by_attempt(db: sqlite3.Connection, by: str, since: float) -> list[Row]:
         payer.cost_nusd += move["cost_nusd"]
         payer.saved_nusd -= move["saved_nusd"]
     return list(rows.values())
+
+
+def _row(row: sqlite3.Row) -> Row:
+    values = dict(row)
+    cache = CacheWorth(**{name: values.pop(f"cache_{name}") for name in SUMS})
+    return Row(**values, cache=cache)
 
 
 def total(rows: list[Row]) -> Row:

@@ -11,10 +11,10 @@ import msgspec
 
 from gateway.attempt import Attempt
 from gateway.errors import ConfigError
-from gateway.ledger.base import Entry
+from gateway.ledger.base import Entry, Feedback, Record
 from gateway.usage import Usage
 
-VERSION = 2
+VERSION = 3
 BUSY_TIMEOUT_MS = 5_000
 
 _SCHEMA = """
@@ -27,7 +27,7 @@ CREATE TABLE entry (
     usage_reasoning INTEGER, usage_estimated INTEGER,
     cost_nusd INTEGER, overhead_nusd INTEGER NOT NULL, baseline_nusd INTEGER,
     ttft_ms REAL, duration_ms REAL NOT NULL, overhead_ms REAL NOT NULL, outcome TEXT NOT NULL,
-    status INTEGER NOT NULL, error TEXT
+    status INTEGER NOT NULL, error TEXT, purpose TEXT NOT NULL DEFAULT 'request', of TEXT, verdict TEXT
 ) STRICT;
 CREATE INDEX entry_at ON entry (at);
 CREATE INDEX entry_request_id ON entry (request_id);
@@ -39,17 +39,38 @@ CREATE TABLE attempt (
     PRIMARY KEY (entry, n)
 ) STRICT, WITHOUT ROWID;
 """
+_FEEDBACK = """
+CREATE TABLE feedback (
+    id INTEGER PRIMARY KEY, request_id TEXT NOT NULL, at REAL NOT NULL, value REAL NOT NULL, comment TEXT, tags TEXT NOT NULL
+) STRICT;
+CREATE INDEX feedback_request_id ON feedback (request_id);
+"""
 
 # From the layout that is the index to the next one.
-_CHANGES = {1: "ALTER TABLE attempt ADD COLUMN accept TEXT"}
+_CHANGES = {
+    1: "ALTER TABLE attempt ADD COLUMN accept TEXT",
+    2: """
+ALTER TABLE entry ADD COLUMN purpose TEXT NOT NULL DEFAULT 'request';
+ALTER TABLE entry ADD COLUMN of TEXT;
+ALTER TABLE entry ADD COLUMN verdict TEXT;
+"""
+    + _FEEDBACK,
+}
+
+# What layouts before the third lack, for those who only read: shadows the file's own table in this connection alone.
+_AS_OF_LAYOUT_3 = """
+CREATE TEMP VIEW entry AS SELECT *, 'request' AS purpose, NULL AS of, NULL AS verdict FROM main.entry;
+CREATE TEMP TABLE feedback (id INTEGER, request_id TEXT, at REAL, value REAL, comment TEXT, tags TEXT);
+"""
 
 _USAGE = ("usage_input", "usage_output", "usage_cached_input", "usage_cache_write", "usage_reasoning", "usage_estimated")
 _PLAIN = (
     "request_id at dialect requested_model stream key policy_hash draw team session route decided_by cache cache_entry "
-    "model provider cost_nusd overhead_nusd baseline_nusd ttft_ms duration_ms overhead_ms outcome status error"
+    "model provider cost_nusd overhead_nusd baseline_nusd ttft_ms duration_ms overhead_ms outcome status error purpose of verdict"
 ).split()
 _JSON = ("tags", "scores")
 _ATTEMPT = "provider model outcome status ttft_ms duration_ms busy_s cost_nusd error fault".split()
+_SAID = ("request_id", "at", "value", "comment")
 
 
 class SqliteLedger:
@@ -60,12 +81,16 @@ class SqliteLedger:
         self._lock = threading.Lock()  # one connection, used by the writer's thread and by whoever looks an entry up
         self._db = connect(path)
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, records: Sequence[Record]) -> None:
         with self._lock:
             try:
                 with self._db:
-                    for entry in entries:
-                        self._append(entry)
+                    for record in records:
+                        if isinstance(record, Entry):
+                            self._append(record)
+                        else:
+                            values = [getattr(record, name) for name in _SAID]
+                            self._db.execute(_INSERT_FEEDBACK, [*values, msgspec.json.encode(record.tags).decode()])
             except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError) as exc:
                 raise ValueError(f"not a value that the ledger '{self._path}' can keep: {exc}") from exc
             except sqlite3.Error as exc:
@@ -82,18 +107,24 @@ class SqliteLedger:
         self._db.executemany(_INSERT_ATTEMPT, rows)
 
     def find(self, request_id: str) -> Entry | None:
-        with self._lock:
-            query = "SELECT * FROM entry WHERE request_id = ? ORDER BY id DESC LIMIT 1"
-            row = self._db.execute(query, (request_id,)).fetchone()
-            if row is None:
-                return None
-            attempts = self._db.execute("SELECT * FROM attempt WHERE entry = ? ORDER BY n", (row["id"],)).fetchall()
+        try:
+            with self._lock:
+                query = "SELECT * FROM entry WHERE request_id = ? ORDER BY id DESC LIMIT 1"
+                row = self._db.execute(query, (request_id,)).fetchone()
+                if row is None:
+                    return None
+                attempts = self._db.execute("SELECT * FROM attempt WHERE entry = ? ORDER BY n", (row["id"],)).fetchall()
+                query = "SELECT * FROM feedback WHERE request_id = ? ORDER BY id"
+                feedback = self._db.execute(query, (request_id,)).fetchall()
+        except sqlite3.Error as exc:
+            raise OSError(f"cannot read the ledger '{self._path}': {exc}") from exc
         plain = {name: row[name] for name in _PLAIN} | {name: msgspec.json.decode(row[name]) for name in _JSON}
         plain["stream"] = bool(plain["stream"])
         return Entry(
             **plain,
             usage=_usage(row),
             attempts=[_attempt(a) for a in attempts],
+            feedback=[_feedback(row) for row in feedback],
         )
 
     def close(self) -> None:
@@ -131,8 +162,12 @@ def _migrate(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     if version > VERSION:
         message = f"the ledger '{path}' was written by a newer Turnout (layout {version}, this one knows {VERSION}); upgrade"
         raise ConfigError(message)
-    if version == VERSION or (read_only and version > 0):
-        return  # whoever only reads asks for nothing that an older layout lacks
+    if version == VERSION:
+        return
+    if read_only and version > 0:
+        if version < 3:
+            db.executescript(_AS_OF_LAYOUT_3)
+        return
     if read_only:
         said = f"the ledger '{path}' is empty: no gateway has written to it"
         raise ConfigError(f"{said}; start the gateway, or set TURNOUT_DATA_DIR to the folder of the one that runs")
@@ -140,8 +175,9 @@ def _migrate(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     db.isolation_level = None
     db.execute("BEGIN IMMEDIATE")
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    for statement in _SCHEMA.split(";\n") if version == 0 else [_CHANGES[v] for v in range(version, VERSION)]:
-        db.execute(statement)
+    for statements in [_SCHEMA, _FEEDBACK] if version == 0 else [_CHANGES[v] for v in range(version, VERSION)]:
+        for statement in statements.split(";\n"):
+            db.execute(statement)
     db.execute(f"PRAGMA user_version = {VERSION}")
     db.execute("COMMIT")
     db.isolation_level = "DEFERRED"
@@ -174,9 +210,14 @@ def _attempt(row: sqlite3.Row) -> Attempt:
     return Attempt(**{name: row[name] for name in _ATTEMPT}, usage=_usage(row), accept=accept)
 
 
+def _feedback(row: sqlite3.Row) -> Feedback:
+    return Feedback(**{name: row[name] for name in _SAID}, tags=msgspec.json.decode(row["tags"]))
+
+
 def _insert(table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
 _INSERT_ENTRY = _insert("entry", [*_PLAIN, *_JSON, *_USAGE])
 _INSERT_ATTEMPT = _insert("attempt", ["entry", "n", *_ATTEMPT, *_USAGE, "accept"])
+_INSERT_FEEDBACK = _insert("feedback", [*_SAID, "tags"])

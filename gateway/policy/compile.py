@@ -14,12 +14,14 @@ from pydantic import BaseModel, ValidationError
 
 from gateway.policy import schema, schema_models, schema_routes
 from gateway.policy.catalog import Model, PriceLookup, Provider
+from gateway.policy.compile_cache import cache_rule, check_cache, check_setup
 from gateway.policy.compile_cascade import Rungs, compile_rungs, savings
 from gateway.policy.compile_models import serve
 from gateway.policy.conditions import BadCondition, Every, Test, compile_condition, model_globs
 from gateway.policy.errors import PolicyError, Problem
 from gateway.policy.model import AnswerRule, CacheRule, Calibration, Retry, Saving, SelectRule, Timeouts
 from gateway.policy.problems import problem_of, unknown_name
+from gateway.policy.schema_cache import CacheSetup, CacheSpec
 from gateway.policy.select import misplaced
 from gateway.policy.source import Path, Source, parse_source
 
@@ -75,7 +77,8 @@ class Policy:
     classifier: schema.ClassifierSpec | None
     timeouts: Timeouts
     retry: Retry
-    cache: CacheRule
+    cache: CacheRule  # of the defaults
+    cache_setup: CacheSetup
     routes: tuple[Route, ...]
     faqs: Mapping[str, schema.FaqFile]
     globs: tuple[Test, ...]  # names other than `auto` and the models' that some route asks for
@@ -145,9 +148,11 @@ class _Compiler:
             self.known_model(spec.baseline, ("baseline",))
         timeouts = _timeouts(Timeouts(), spec.defaults.timeouts)
         retry = _retry(Retry(), spec.defaults.retry)
-        cache = _cache(CacheRule(), spec.defaults.cache)
+        cache = cache_rule(CacheRule(), spec.defaults.cache)
         routes = tuple(self.route(i, r, timeouts, retry, cache) for i, r in enumerate(spec.routes))
         self.reachable()
+        is_semantic = "semantic" in (cache.mode, *(r.cache.mode for r in routes))
+        check_setup(spec.cache, spec, is_semantic, self.problem)
         for i, test in enumerate(spec.tests):
             self.test(i, test)
         if self.problems:
@@ -169,12 +174,18 @@ class _Compiler:
             timeouts=timeouts,
             retry=retry,
             cache=cache,
+            cache_setup=spec.cache,
             routes=routes,
             faqs=self.faqs,
             globs=tuple(test for condition in conditions for test in model_globs(condition)),
             needs=frozenset(needs),
             tests=tuple(spec.tests),
         )
+
+    def cache(self, base: CacheRule, spec: CacheSpec | None, path: Path) -> CacheRule:
+        rule = cache_rule(base, spec)
+        check_cache(spec, rule, (*path, "cache"), self.problem)
+        return rule
 
     def known_model(self, name: str, path: Path) -> None:
         if name not in self.spec.models:
@@ -218,7 +229,7 @@ class _Compiler:
             answer=self.answer(spec.answer, path) if spec.answer else None,
             timeouts=_timeouts(timeouts, spec.timeouts),
             retry=_retry(retry, spec.retry),
-            cache=_cache(cache, spec.cache),
+            cache=self.cache(cache, spec.cache, path),
             uses_class=uses_class,
         )
 
@@ -337,15 +348,4 @@ def _retry(base: Retry, spec: schema_routes.RetrySpec) -> Retry:
     return Retry(
         attempts=base.attempts if spec.attempts is None else spec.attempts,
         backoff_s=base.backoff_s if spec.backoff is None else spec.backoff,
-    )
-
-
-def _cache(base: CacheRule, spec: schema_routes.CacheSpec | None) -> CacheRule:
-    if spec is None:
-        return base
-    return CacheRule(
-        mode=spec.mode,
-        ttl_s=base.ttl_s if spec.ttl is None else spec.ttl,
-        scope=base.scope if spec.scope is None else spec.scope,
-        min_similarity=base.min_similarity if spec.min_similarity is None else spec.min_similarity,
     )

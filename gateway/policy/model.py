@@ -53,21 +53,26 @@ class Retry:
 
 
 CacheMode = Literal["off", "exact", "semantic"]
-CacheScope = Literal["key", "team"]
+CacheScope = Literal["key", "team", "all"]
 
 
 @dataclass(frozen=True, slots=True)
 class CacheRule:
     """Whether answers are kept and looked up, for how long, and who may share them.
 
-    min_similarity: cosine under which two questions are not even compared. Behind the verifier, precision hardly
-    depends on it between 0.80 and 0.90 (benchmarks/verifier.py).
+    stale_s: after ttl_s, seconds in which an answer is still given while it is asked for anew. false_hit_budget: of the
+    answers given to a similar question, the share that may be wrong. audit: share of those that is asked upstream too.
+    min_similarity: cosine under which two questions are not even compared. max_temperature: of what is kept at all.
     """
 
     mode: CacheMode = "off"
     ttl_s: float = 3600.0
     scope: CacheScope = "key"
-    min_similarity: float = 0.85
+    stale_s: float = 0.0
+    false_hit_budget: float = 0.01
+    audit: float = 0.01
+    min_similarity: float = 0.7
+    max_temperature: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from gateway.policy import schema, schema_models, schema_routes
+from gateway.policy import schema, schema_cache, schema_models, schema_routes
 from gateway.policy.errors import Problem
 from gateway.policy.source import Path, Source
 
@@ -86,6 +86,8 @@ def _place(path: Path) -> str:
     """What kind of mapping the last key of the path stands in."""
     if len(path) == 1:
         return "policy"
+    if len(path) == 2 and path[0] == "cache":
+        return "cache of all routes"
     words = [p for p in path[:-1] if isinstance(p, str)]
     singular = {"providers": "provider", "models": "model", "routes": "route", "tests": "test", "entries": "entry"}
     if len(path) == 3 and path[0] in singular:
@@ -116,7 +118,9 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "route": _fields(schema_routes.RouteSpec),
     "timeouts": _fields(schema_routes.TimeoutsSpec),
     "retry": _fields(schema_routes.RetrySpec),
-    "cache": _fields(schema_routes.CacheSpec),
+    "cache": _fields(schema_cache.CacheSpec),
+    "cache of all routes": _fields(schema_cache.CacheSetup),
+    "embedder": _fields(schema_cache.EmbeddingModel),
     "answer": _fields(schema_routes.AnswerSpec),
     "split": _fields(schema_routes.SplitArm),
     "cascade": _fields(schema_routes.RungSpec),

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from gateway.policy.conditions import condition_schema
 from gateway.policy.grammar import Name, Share, Strict
+from gateway.policy.schema_cache import CacheSetup
 from gateway.policy.schema_models import ModelSpec, ProviderSpec
 from gateway.policy.schema_routes import DefaultsSpec, RouteSpec
 
@@ -18,7 +19,6 @@ LATER: dict[str, frozenset[str]] = {
     "policy": frozenset({"limits", "budgets", "quality", "capture"}),
     "provider": frozenset({"max_in_flight"}),
     "route": frozenset({"hedge", "latency_guard", "midstream", "output", "compress"}),
-    "cache": frozenset({"false_hit_budget"}),
     "gpu": frozenset({"utilisation"}),
 }
 """Known keys of the format that are not built yet, by the place they stand in."""
@@ -69,6 +69,7 @@ class PolicyFile(Strict):
     models: Annotated[dict[Name, ModelSpec], Field(min_length=1)]
     baseline: Name | None = None
     classifier: ClassifierSpec | None = None
+    cache: CacheSetup = CacheSetup()
     defaults: DefaultsSpec = DefaultsSpec()
     routes: Annotated[list[RouteSpec], Field(min_length=1)]
     tests: list[TestSpec] = []

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.policy.grammar import Duration, Floor, Name, Share, Strict, Timeout
+from gateway.policy.schema_cache import CacheSpec
 
 
 class TimeoutsSpec(Strict):
@@ -25,15 +26,6 @@ class RetrySpec(Strict):
 
     attempts: Annotated[int, Field(ge=1, le=10)] | None = None
     backoff: Duration | None = None
-
-
-class CacheSpec(Strict):
-    """Whether answers are kept. `scope`: who may share them, never wider than said."""
-
-    mode: Literal["off", "exact", "semantic"]
-    ttl: Timeout | None = None
-    scope: Literal["key", "team"] | None = None
-    min_similarity: Share | None = None
 
 
 class DefaultsSpec(Strict):

@@ -19,6 +19,8 @@ _CONTEXT = re.compile(
     r"context.{0,20}(length|size|window)|maximum context|prompt is too long|too many (input )?tokens|exceed.{0,20}context",
     re.IGNORECASE,
 )
+# What llama.cpp says, with status 500, of a text to embed: nothing is wrong with the server.
+_BATCH = re.compile(r"input \(\d+ tokens\) is too large to process")
 
 
 def refusal(name: str, status: int, headers: Mapping[str, str], body: bytes, secret: str | None = None) -> UpstreamError:
@@ -30,19 +32,23 @@ def refusal(name: str, status: int, headers: Mapping[str, str], body: bytes, sec
         body = body.replace(secret.encode(), b"***")  # before the text is cut short, which may cut the secret
     message, code, param = error_fields(body)
     message = message or f"status {status} without a message"
-    is_too_long = status in (400, 413) and (
-        code in (CONTEXT_LENGTH, "exceed_context_size_error") or bool(_CONTEXT.search(message))
-    )
+    is_too_long = _is_too_long(status, code, message)
     return UpstreamError(
         f"{name}: {message}",
         fault="status",
         status=status,
         retry_after_s=retry_after_s(headers),
-        is_retryable=(status in RETRYABLE or status >= 500) and code != "insufficient_quota",
+        is_retryable=(status in RETRYABLE or status >= 500) and code != "insufficient_quota" and not is_too_long,
         is_callers_fault=status in CALLERS and not is_too_long and code not in REQUESTS_OWN,
         code=CONTEXT_LENGTH if is_too_long else code,
         param=param,
     )
+
+
+def _is_too_long(status: int, code: str | None, message: str) -> bool:
+    if status == 500:
+        return bool(_BATCH.search(message))
+    return status in (400, 413) and (code in (CONTEXT_LENGTH, "exceed_context_size_error") or bool(_CONTEXT.search(message)))
 
 
 def reported(name: str, error: bytes, secret: str | None = None) -> UpstreamError:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cache.base import CacheKey, cache_key
+from gateway.cache.base import CacheKey
+from gateway.cache.keys import cache_key
 from gateway.chat import read_head
 from gateway.policy.model import CacheScope
 from gateway.request import ChatRequest

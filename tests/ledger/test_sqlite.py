@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from gateway.attempt import Attempt
 from gateway.errors import ConfigError
-from gateway.ledger.base import Entry
+from gateway.ledger.base import Entry, Feedback
+from gateway.ledger.spend import spend
 from gateway.ledger.sqlite import SqliteLedger, connect
 from gateway.usage import Usage
 from tests.ledger.entries import answered, entry
+from tests.ledger.layouts import as_of_layout
 
 counts = st.integers(0, 2**40)
 maybe = st.none() | counts
@@ -54,6 +56,9 @@ entries = st.builds(
     cost_nusd=maybe,
     baseline_nusd=maybe,
     error=st.none() | texts,
+    purpose=st.sampled_from(["request", "audit", "refresh"]),
+    of=st.none() | texts,
+    verdict=st.none() | st.sampled_from(["right", "wrong", "unsure"]),
 )
 
 
@@ -118,36 +123,67 @@ def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         SqliteLedger(tmp_path / "ledger.db")
 
 
-def as_of_layout_1(path: Path) -> None:
-    """A ledger with one entry, as the first layout had it."""
-    ledger = SqliteLedger(path)
-    ledger.append([answered("old", "r", "m", 7)])
-    ledger.close()
-    with sqlite3.connect(path) as db:
-        db.execute("ALTER TABLE attempt DROP COLUMN accept")
-        db.execute("PRAGMA user_version = 1")
-    db.close()
-
-
-def test_a_ledger_of_an_earlier_layout_is_brought_up_to_date(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_ledger_of_an_earlier_layout_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     path = tmp_path / "ledger.db"
-    as_of_layout_1(path)
+    as_of_layout(version, path)
     ledger = SqliteLedger(path)
-    judged = answered("new", "r", "m", 7)
+    judged = answered("new", "r", "m", 7, purpose="audit", of="old", verdict="wrong")
     judged.attempts[0].accept = {"accepted": False, "margin": 0.5}
-    ledger.append([judged])
-    found = [ledger.find(request_id) for request_id in ("old", "new")]
-    assert [e.attempts[0].accept for e in found if e is not None] == [None, {"accepted": False, "margin": 0.5}]
+    ledger.append([judged, Feedback("old", 5.0, -1.0)])
+    old, new = ledger.find("old"), ledger.find("new")
     ledger.close()
+    assert old is not None and new is not None
+    assert (old.purpose, old.of, old.verdict, old.attempts[0].accept) == ("request", None, None, None)
+    assert old.feedback == [Feedback("old", 5.0, -1.0)]
+    assert new == judged
 
 
-def test_whoever_only_reads_is_content_with_an_earlier_layout(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+def test_whoever_only_reads_can_read_an_earlier_layout_and_leaves_it_as_it_is(tmp_path: Path, version: int) -> None:
     path = tmp_path / "ledger.db"
-    as_of_layout_1(path)
+    as_of_layout(version, path)
     db = connect(path, read_only=True)
     assert tuple(db.execute("SELECT sum(cost_nusd) FROM attempt").fetchone()) == (7,)
-    assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+    (row,) = spend(db, "route", 0.0)
+    assert (row.name, row.requests, row.cost_nusd, row.saved_nusd) == ("r", 1, 7, 2)
+    assert [r.name for r in spend(db, "model", 0.0)] == ["m"]
+    assert db.execute("PRAGMA user_version").fetchone()[0] == version
     db.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'feedback'").fetchone() == (0,)
+    db.close()
+
+
+def test_feedback_is_found_with_its_entry_the_latest_last(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    first = Feedback("r-1", 10.0, -0.5, comment="that is Austria's", tags={"by": "reviewer"})
+    last = Feedback("r-1", 9.0, 1.0, tags=["mended", "seen"])  # in the order they came, whatever the clocks say
+    ledger.append([first, entry("r-1"), entry("r-2"), last])
+    found, other = ledger.find("r-1"), ledger.find("r-2")
+    ledger.close()
+    assert found is not None and found.feedback == [first, last]
+    assert other is not None and other.feedback == []
+
+
+def test_feedback_that_cannot_be_kept_takes_its_batch_along(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    with pytest.raises(ValueError, match="not a value that the ledger"):
+        ledger.append([entry("fine"), Feedback("fine", 1.0, "bad")])  # type: ignore[arg-type]
+    assert ledger.find("fine") is None
+    ledger.close()
+
+
+def test_a_ledger_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = SqliteLedger(path)
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TABLE feedback")
+    db.close()
+    ledger.append([entry("r-1")])
+    with pytest.raises(OSError, match=r"cannot read the ledger '.*ledger\.db': no such table: feedback"):
+        ledger.find("r-1")
+    ledger.close()
 
 
 def test_a_file_that_is_no_ledger_is_named(tmp_path: Path) -> None:

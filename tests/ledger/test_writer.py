@@ -7,10 +7,11 @@ import logging
 import threading
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from gateway.errors import LedgerUnavailable
-from gateway.ledger.base import Entry
+from gateway.ledger.base import Entry, Feedback, Record
 from gateway.ledger.writer import LedgerWriter
 from tests.ledger.entries import entry
 
@@ -19,24 +20,26 @@ class Shelf:
     """A store in a list. fails: how many appends fail first. gate: appends wait until it is set."""
 
     def __init__(self, fails: int = 0, gate: threading.Event | None = None) -> None:
-        self.kept: list[Entry] = []
+        self.kept: list[Record] = []
         self.batches = 0
         self.fails, self.gate = fails, gate
         self.is_closed = False
 
-    def append(self, entries: Sequence[Entry]) -> None:
+    def append(self, records: Sequence[Record]) -> None:
         if self.gate is not None:
             self.gate.wait(10)
         if self.fails > 0:
             self.fails -= 1
             raise OSError("the disk is full")
-        if any(e.error == "poison" for e in entries):
+        if any((r.error if isinstance(r, Entry) else r.comment) == "poison" for r in records):
             raise ValueError("not a value that can be kept")
         self.batches += 1
-        self.kept.extend(entries)
+        self.kept.extend(records)
 
     def find(self, request_id: str) -> Entry | None:
-        return next((e for e in reversed(self.kept) if e.request_id == request_id), None)
+        of_it = [r for r in self.kept if r.request_id == request_id]
+        found = next((r for r in reversed(of_it) if isinstance(r, Entry)), None)
+        return found and msgspec.structs.replace(found, feedback=[r for r in of_it if isinstance(r, Feedback)])
 
     def close(self) -> None:
         self.is_closed = True
@@ -156,3 +159,62 @@ def test_entry_that_can_never_be_kept_does_not_hold_up_the_others(caplog: pytest
     (record,) = caplog.records
     assert record.message.startswith("entry not written (not a value that can be kept): ")
     assert "bad" in record.message
+
+
+def test_feedback_is_found_once_with_its_entry_before_it_is_written_and_after() -> None:
+    gate = threading.Event()
+    shelf = Shelf(gate=gate)
+    said = [Feedback("r-1", float(n), -1.0) for n in range(3)]
+
+    async def scenario() -> None:
+        async def seen() -> list[Feedback]:
+            found = await writer.find("r-1")
+            assert found is not None
+            return found.feedback
+
+        def tell(record: Record) -> None:
+            writer.reserve()
+            writer.put(record)
+
+        writer = LedgerWriter(shelf)
+        writer.start()
+        tell(entry("r-1"))
+        tell(said[0])
+        assert await seen() == said[:1]  # neither is written
+        gate.set()
+        async with asyncio.timeout(10):
+            while True:
+                if shelf.kept:
+                    break
+                await asyncio.sleep(0.001)
+        gate.clear()
+        tell(said[1])
+        waiting = asyncio.create_task(seen())  # the store is asked while the second one is on its way
+        await asyncio.sleep(0.05)
+        gate.set()
+        assert await waiting == said[:2]
+        tell(said[2])
+        assert await seen() == said
+        await writer.aclose()
+
+    asyncio.run(scenario())
+    assert shelf.kept == [entry("r-1"), *said]
+
+
+def test_feedback_takes_a_place_and_is_tried_again_like_an_entry(caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf(fails=1)
+
+    async def scenario() -> None:
+        writer = LedgerWriter(shelf, places=2)
+        writer.start()
+        writer.reserve()
+        writer.put(Feedback("r-1", 1.0, 1.0))
+        writer.reserve()
+        writer.put(Feedback("r-1", 2.0, 1.0, comment="poison"))
+        with pytest.raises(LedgerUnavailable):
+            writer.reserve()
+        await writer.aclose()
+
+    asyncio.run(scenario())
+    assert shelf.kept == [Feedback("r-1", 1.0, 1.0)]
+    assert any(r.message.startswith("feedback not written (not a value that can be kept): ") for r in caplog.records)

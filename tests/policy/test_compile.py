@@ -256,3 +256,46 @@ def test_route_takes_from_the_defaults_what_it_does_not_say() -> None:
     assert route.timeouts == policy.timeouts == Timeouts(total_s=9.0)
     assert route.retry == Retry(attempts=5, backoff_s=1.0)
     assert (route.cache.mode, route.cache.ttl_s, route.cache.scope) == ("semantic", 300.0, "team")
+
+
+def cached(route: str, top: str = "") -> list[str]:
+    """The problems of a policy with one route's `cache:` and with `cache:` of all routes."""
+    text = HEAD + top + f"routes:\n  - {{name: rest, model: strong, cache: {route}}}\n"
+    return problems(text)
+
+
+@pytest.mark.parametrize(
+    ("route", "key", "mode"),
+    [
+        ('{mode: "off", ttl: 1h}', "ttl", "off"),
+        ('{mode: "off", scope: team}', "scope", "off"),
+        ("{mode: exact, false_hit_budget: 0.01}", "false_hit_budget", "exact"),
+        ("{mode: exact, audit: 0.01}", "audit", "exact"),
+        ("{mode: exact, min_similarity: 0.8}", "min_similarity", "exact"),
+    ],
+)
+def test_key_of_the_cache_that_its_mode_does_not_use_is_refused(route: str, key: str, mode: str) -> None:
+    (found,) = cached(route)
+    assert found.endswith(f"`{key}` has no effect with `mode: {mode}`; remove it, or change the mode")
+
+
+def test_what_the_cache_of_all_routes_names_must_be_there() -> None:
+    semantic = "{mode: semantic}"
+    assert cached(semantic, "cache: {judge: strong}\n") == []
+    (found,) = cached(semantic, "cache: {judge: nobody}\n")
+    assert "model 'nobody'" in found
+    (found,) = cached(semantic, "cache: {embedder: {model: nobody}}\n")
+    assert "model 'nobody'" in found
+    (found,) = cached("{mode: exact}", "cache: {judge: strong}\n")
+    assert "has no effect: no route has `cache: {mode: semantic}`" in found
+
+
+def test_embeddings_are_asked_of_priced_models_of_the_openai_kind_only() -> None:
+    models = HEAD.replace("models:\n", "models:\n  free: {provider: far, id: e, price: unknown}\n", 1)
+    assert models != HEAD
+    rest = "routes:\n  - {name: rest, model: strong, cache: {mode: semantic}}\n"
+    assert problems(models + "cache: {embedder: {model: strong, dimensions: 256}}\n" + rest) == []
+    (found,) = problems(models + "cache: {embedder: {model: free}}\n" + rest)
+    assert "has `price: unknown`" in found
+    found, _ = problems(models + "cache: {embedder: {model: small}}\n" + rest)  # which has no price either
+    assert "of kind `fake`; embeddings are asked of kind `openai` only" in found

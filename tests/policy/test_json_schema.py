@@ -75,7 +75,7 @@ REFUSED = [
     ("connect: 1s", "connect: 1"),
     ("connect: 1s", "connect: 1w"),
     ("attempts: 3", "attempts: 0"),
-    ("scope: key", "scope: all"),
+    ("scope: key", "scope: world"),
     ("fallback: [b]", "fallback: b"),
     ("    when: {any", "    hedge: {after: p95}\n    when: {any"),
     ("class: skip, confidence", "class: skp, confidence"),

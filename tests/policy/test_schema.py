@@ -37,7 +37,8 @@ classifier: {artifact: default, abstain_below: 0.5, max_ms: 5, on_error: strong}
 defaults:
   timeouts: {connect: 1s, first_token: 2s, idle: 3s, total: 4m}
   retry: {attempts: 3, backoff: 100ms}
-  cache: {mode: "off", ttl: 1h, scope: key, min_similarity: 0.9}
+  cache: {mode: "off", ttl: 1h, stale: 1m, scope: key, min_similarity: 0.9, max_temperature: 0.5}
+cache: {embedder: wordllama, verifier: ./pairs, judge: b}
 routes:
   - name: r1
     when: {class: skip, confidence: ">=0.9", model: "x*", has_tools: false, has_images: false, has_json_schema: false}
@@ -47,6 +48,7 @@ routes:
     split: [{model: a, weight: 1}, {model: b, weight: 1}]
     fallback: [b]
   - name: r3
+    cache: {mode: semantic, false_hit_budget: 0.02, audit: 0.1}
     model: a
 tests:
   - {prompt: hi, model: auto, tags: {x: y}, has_tools: true, expect: {route: r3, class: skip, model: a, cache: off}}
@@ -140,7 +142,6 @@ def test_key_of_a_route_that_is_not_built_yet_is_refused_by_name(key: str) -> No
     ("right", "wrong", "key"),
     [
         ("kind: openai,", "kind: openai, max_in_flight: 8,", "max_in_flight"),
-        ('{mode: "off", ttl', '{false_hit_budget: 0.01, mode: "off", ttl', "false_hit_budget"),
         ("count: 2", "utilisation: 0.5", "utilisation"),
     ],
 )
@@ -171,7 +172,13 @@ def test_key_further_down_that_is_not_built_yet_is_refused_by_name(right: str, w
         ("on_error: strong", "on_error: guess", "it must be 'unsure', 'skip', 'small' or 'strong'"),
         ("attempts: 3", "attempts: 0", "greater than or equal to 1 (it is 0)"),
         ("attempts: 3", "attempts: 11", "less than or equal to 10 (it is 11)"),
-        ("scope: key", "scope: all", "it must be 'key' or 'team'"),
+        ("scope: key", "scope: world", "it must be 'key', 'team' or 'all'"),
+        ("false_hit_budget: 0.02", "false_hit_budget: 0", "greater than 0 (it is 0)"),
+        ("false_hit_budget: 0.02", "false_hit_budget: 0.6", "less than or equal to 0.5 (it is 0.6)"),
+        ("audit: 0.1", "audit: 2", "less than or equal to 1 (it is 2)"),
+        ("max_temperature: 0.5", "max_temperature: 3", "less than or equal to 2 (it is 3)"),
+        ("stale: 1m", "stale: 60", "a duration with its unit is expected"),
+        ("embedder: wordllama", "embedder: bert", "it must be 'wordllama' or 'minilm'"),
         ("fallback: [b]", "fallback: b", "should be a valid list (it is 'b')"),
         ("weight: 1}]", "weight: 0}]", "greater than 0 (it is 0)"),
         ("script: [ok", "script: [okay", "it must be 'ok', 'unsure'"),

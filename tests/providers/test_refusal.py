@@ -140,6 +140,12 @@ def test_status_says_what_to_do(status: int, is_retryable: bool, is_callers: boo
     assert error.retry_after_s == 3.0
 
 
+def test_a_text_too_long_to_embed_is_not_a_failure_of_the_server() -> None:
+    said = b'{"error": {"message": "input (5001 tokens) is too large to process. increase the physical batch size"}}'
+    error = refusal("p", 500, {}, said)
+    assert (error.code, error.is_retryable, error.says_something_of_the_model) == ("context_length_exceeded", False, False)
+
+
 def test_used_up_quota_is_not_waited_for() -> None:
     error = refusal("p", 429, {}, b'{"error": {"message": "pay", "code": "insufficient_quota"}}')
     assert not error.is_retryable

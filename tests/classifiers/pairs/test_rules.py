@@ -89,7 +89,7 @@ DIFFERENT = [
     ("What is due on 2026-03-01?", "What is due on 2026-01-03?", "number"),
     ("Best cameras under $500", "Best cameras under $800", "number"),
     ("What are cameras under $500?", "What are cameras under €500?", "sign"),
-    ("How far is 5 km?", "How far is 5 miles?", "words"),
+    ("How far is 5 km?", "How far is 5 miles?", "number"),
     ("Who came first in the race?", "Who came third in the race?", "number"),
     ("Plan a trip of five days to Rome", "Plan a trip to Rome", "number"),
     ("Two red and 3 blue beads", "3 red and two blue beads", "order"),

@@ -1,0 +1,283 @@
+"""A store over the network, made safe to ask: every call is short, and one that fails is a miss."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeVar
+
+from gateway.cache.base import (
+    CachedAnswer,
+    CacheKey,
+    Embedding,
+    Kept,
+    Near,
+    Objection,
+    Observation,
+    Place,
+    Selection,
+    Served,
+    Store,
+    StoreUnavailable,
+)
+from gateway.cache.outage import Outages
+
+DEADLINE_S: Final = 0.05
+PATIENT_S: Final = 5.0
+WALK_S: Final = 30.0  # for what walks through all entries: some 50 µs each
+PROBE_S: Final = 1.0
+PROBE_MAX_S: Final = 5.0
+PROBE_GROWTH: Final = 1.5
+PING_MAX_S: Final = 1.0
+STEADY_S: Final = 10.0
+
+# After one of these nothing is asked until a ping is answered. Others concern single commands: reads go on while writes fail.
+OPENING: Final = frozenset({"timeout", "connection", "loading", "auth", "protocol"})
+
+T = TypeVar("T")
+
+
+class RemoteStore(Store, Protocol):
+    """A backend that may be away."""
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people; without secrets."""
+        ...
+
+    @property
+    def problem(self) -> str | None:
+        """What this server cannot do for the cache."""
+        ...
+
+    def report_to(self, listener: Callable[[StoreUnavailable], None]) -> None:
+        """Have faults told that did not keep a call from its result."""
+        ...
+
+    async def ping(self) -> float:
+        """Seconds that a round trip takes, once connected. Raises StoreUnavailable."""
+        ...
+
+
+class Guarded:
+    """A Store of which get, nearest, serve, put, observe and observations never fail and never take longer than deadline_s.
+
+    The first that finds nobody, or is late while no other is answered, opens a breaker: until a ping in the background is
+    answered in time, every call is a miss at once. Those that serve people (served, find, remove, oppose, entries, evict)
+    have PATIENT_S or WALK_S and raise StoreUnavailable rather than pretend. failed: is called with the cause of each fault.
+    clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        store: RemoteStore,
+        failed: Callable[[str], None],
+        *,
+        deadline_s: float = DEADLINE_S,
+        probe_s: float = PROBE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store, self._failed, self.clock = store, failed, clock
+        self.deadline_s, self._probe_s = deadline_s, probe_s
+        self._outages = Outages(f"the cache's store at {store.address}", clock)
+        self._breaking: StoreUnavailable | None = None
+        self._probing: asyncio.Task[None] | None = None
+        self._wait_s, self._closed_at = probe_s, -STEADY_S
+        self._replied_at = -STEADY_S
+        store.report_to(self._note)
+
+    @property
+    def address(self) -> str:
+        """Where the store is, for people; without secrets."""
+        return self._store.address
+
+    @property
+    def problem(self) -> str | None:
+        """Why the cache is less than it could be, with the remedy; None when all is well."""
+        return self._outages.problem or self._store.problem
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the breaker is open."""
+        return self._breaking is not None
+
+    async def check(self) -> None:
+        """See whether the store is there, so that `problem` is right from the start. Never raises StoreUnavailable."""
+        fault = await self._pinged()
+        if fault is not None:
+            self._note(fault)
+
+    async def get(self, exact: bytes, within_s: float | None = None) -> CachedAnswer | None:
+        return await self._quick(lambda: self._store.get(exact), None, within_s)
+
+    async def nearest(self, partition: bytes, embedding: Embedding, count: int, within_s: float | None = None) -> Near:
+        return await self._quick(lambda: self._store.nearest(partition, embedding, count), Near(), within_s)
+
+    async def serve(self, served: Served, within_s: float | None = None) -> CachedAnswer | None:
+        return await self._quick(lambda: self._store.serve(served), None, within_s)
+
+    async def put(self, key: CacheKey, answer: CachedAnswer, embedding: Embedding | None, ttl_s: float) -> None:
+        await self._quick(lambda: self._store.put(key, answer, embedding, ttl_s), None, is_write=True)
+
+    async def observe(self, subject: bytes, observation: Observation, ttl_s: float) -> None:
+        await self._quick(lambda: self._store.observe(subject, observation, ttl_s), None, is_write=True)
+
+    async def observations(self, subject: bytes, within_s: float | None = None) -> tuple[Observation, ...]:
+        return await self._quick(lambda: self._store.observations(subject), (), within_s)
+
+    async def served(self, request_id: str) -> Served | None:
+        return await self._patient(self._store.served(request_id))
+
+    async def find(self, id_: str) -> Place | None:
+        return await self._patient(self._store.find(id_))
+
+    async def remove(self, partition: bytes, exacts: Sequence[bytes]) -> int:
+        return await self._patient(self._store.remove(partition, exacts))
+
+    async def oppose(self, partition: bytes, objection: Objection, embedding: Embedding, ttl_s: float) -> None:
+        await self._patient(self._store.oppose(partition, objection, embedding, ttl_s))
+
+    async def entries(self, selection: Selection, limit: int) -> list[Kept]:
+        return await self._patient(self._store.entries(selection, limit), WALK_S)
+
+    async def evict(self, selection: Selection) -> int:
+        return await self._patient(self._store.evict(selection), WALK_S)
+
+    async def aclose(self) -> None:
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.gather(self._probing, return_exceptions=True)
+        await self._store.aclose()
+
+    async def _quick(
+        self, call: Callable[[], Awaitable[T]], missed: T, within_s: float | None = None, *, is_write: bool = False
+    ) -> T:
+        """The call's result, or `missed` if the store does not give one within so many seconds, deadline_s if not said."""
+        if self._breaking is not None:
+            return missed
+        try:
+            async with asyncio.timeout(self.deadline_s if within_s is None else within_s):
+                result = await call()
+        except TimeoutError:
+            if self.clock() - self._replied_at < self.deadline_s:
+                # Others are answered: it is this process that is busy, and to be without a cache would not help.
+                self._failed("timeout")
+            else:
+                self._note(StoreUnavailable("timeout", f"no reply within {self.deadline_s * 1000:.0f} ms"))
+            return missed
+        except StoreUnavailable as exc:
+            self._note(exc)
+            return missed
+        self._replied_at = self.clock()
+        if is_write:
+            self._outages.writes_again()
+        return result
+
+    async def _patient(self, call: Awaitable[T], within_s: float = PATIENT_S) -> T:
+        try:
+            async with asyncio.timeout(within_s):
+                return await call
+        except TimeoutError as exc:
+            self._failed("timeout")
+            raise StoreUnavailable("timeout", f"no reply within {within_s:.0f} s") from exc
+        except StoreUnavailable as exc:
+            self._note(exc)
+            raise
+
+    def _note(self, fault: StoreUnavailable) -> None:
+        self._failed(fault.cause)
+        if fault.cause not in OPENING:
+            self._outages.met(fault)
+            return
+        if self._breaking is None:
+            self._breaking = fault
+            self._outages.begins(fault)
+            if self._probing is None or self._probing.done():
+                self._probing = asyncio.create_task(self._probe(), name="cache-probe")
+
+    async def _probe(self) -> None:
+        """Ping until a reply comes in time. Users' requests are never what finds out."""
+        if self.clock() - self._closed_at > STEADY_S:  # else it comes and goes, and is left alone the longer
+            self._wait_s = self._probe_s
+        while self._breaking is not None:
+            await asyncio.sleep(self._wait_s)
+            self._wait_s = min(self._wait_s * PROBE_GROWTH, PROBE_MAX_S)
+            fault = await self._pinged()
+            if fault is None:
+                self._breaking, self._closed_at = None, self.clock()
+                self._outages.ends()
+            else:
+                self._breaking = fault
+                self._outages.begins(fault)
+
+    async def _pinged(self) -> StoreUnavailable | None:
+        """What is wrong; None if nothing is. To connect may take longer than a call may."""
+        try:
+            async with asyncio.timeout(PING_MAX_S):
+                took_s = await self._store.ping()
+        except TimeoutError:
+            return StoreUnavailable("timeout", f"no reply within {PING_MAX_S:.0f} s")
+        except StoreUnavailable as exc:
+            return exc
+        if took_s > self.deadline_s:
+            return StoreUnavailable("timeout", f"a reply takes {took_s * 1000:.0f} ms, more than {self.deadline_s * 1000:.0f}")
+        return None
+
+
+class _ForRequest:
+    """A Guarded of which all calls together take no longer than its deadline. For those of a look-up."""
+
+    def __init__(self, guarded: Guarded) -> None:
+        self._guarded, self._left_s = guarded, guarded.deadline_s
+
+    async def get(self, exact: bytes) -> CachedAnswer | None:
+        return await self._spend(lambda within_s: self._guarded.get(exact, within_s))
+
+    async def nearest(self, partition: bytes, embedding: Embedding, count: int) -> Near:
+        return await self._spend(lambda within_s: self._guarded.nearest(partition, embedding, count, within_s))
+
+    async def serve(self, served: Served) -> CachedAnswer | None:
+        return await self._spend(lambda within_s: self._guarded.serve(served, within_s))
+
+    async def observations(self, subject: bytes) -> tuple[Observation, ...]:
+        return await self._spend(lambda within_s: self._guarded.observations(subject, within_s))
+
+    async def _spend(self, call: Callable[[float], Awaitable[T]]) -> T:
+        began = self._guarded.clock()
+        try:
+            return await call(self._left_s)
+        finally:
+            self._left_s -= self._guarded.clock() - began
+
+    async def put(self, key: CacheKey, answer: CachedAnswer, embedding: Embedding | None, ttl_s: float) -> None:
+        await self._guarded.put(key, answer, embedding, ttl_s)
+
+    async def observe(self, subject: bytes, observation: Observation, ttl_s: float) -> None:
+        await self._guarded.observe(subject, observation, ttl_s)
+
+    async def served(self, request_id: str) -> Served | None:
+        return await self._guarded.served(request_id)
+
+    async def find(self, id_: str) -> Place | None:
+        return await self._guarded.find(id_)
+
+    async def remove(self, partition: bytes, exacts: Sequence[bytes]) -> int:
+        return await self._guarded.remove(partition, exacts)
+
+    async def oppose(self, partition: bytes, objection: Objection, embedding: Embedding, ttl_s: float) -> None:
+        await self._guarded.oppose(partition, objection, embedding, ttl_s)
+
+    async def entries(self, selection: Selection, limit: int) -> list[Kept]:
+        return await self._guarded.entries(selection, limit)
+
+    async def evict(self, selection: Selection) -> int:
+        return await self._guarded.evict(selection)
+
+    async def aclose(self) -> None:
+        """The store outlives the request."""
+
+
+def for_request(store: Store) -> Store:
+    """The store for the look-up of one request: if it is over a network, its calls share one deadline."""
+    return _ForRequest(store) if isinstance(store, Guarded) else store

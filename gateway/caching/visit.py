@@ -1,0 +1,203 @@
+"""One request's dealings with the cache: looked up, waited for, kept."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from gateway.attempt import Attempt
+from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Neighbour, Store
+from gateway.cache.flights import Flight, Flights
+from gateway.cache.guarded import for_request
+from gateway.cache.keys import cache_key
+from gateway.cache.semantic import Hit, Matcher
+from gateway.caching.asking import Errand
+from gateway.caching.audit import Auditor
+from gateway.caching.background import Background
+from gateway.caching.keeping import KEPT_BYTES_MAX, form_of, is_cacheable, keep_s, kept_answer, may_keep
+from gateway.caching.refresh import Refresher
+from gateway.ledger.base import CacheOutcome
+from gateway.metrics import Metrics
+from gateway.policy.catalog import Model
+from gateway.policy.model import Plan
+from gateway.request import ChatRequest
+from gateway.runtime import Runtime
+from gateway.tenant import Tenant
+
+COMPARED_SHARE: Final = 0.1
+"""Of near misses: how often the answer that was not given is compared with the one that came. It asks no model."""
+
+
+@dataclass
+class Visit:
+    """What came of it so far. key: None for a request that neither reads nor fills the cache.
+
+    cost_nusd: of the embedding. near: the likeliest candidate that was not served, with the verifier's score.
+    """
+
+    errand: Errand
+    key: CacheKey | None = None
+    matcher: Matcher | None = None
+    outcome: CacheOutcome = "bypass"
+    hit: Hit | None = None
+    is_stale: bool = False
+    cost_nusd: int = 0
+    embedding: Embedding | None = None
+    near: tuple[Neighbour, float] | None = None
+    flight: Flight | None = None
+    _kept: list[bytes] | None = field(default_factory=list)
+    _kept_bytes: int = 0
+
+    def keep(self, data: bytes) -> None:
+        """The next bytes of the answer, as long as they may go into the cache."""
+        if self.key is None or self._kept is None:
+            return
+        self._kept.append(data)
+        self._kept_bytes += len(data)
+        if self._kept_bytes > KEPT_BYTES_MAX:
+            self._kept = None
+
+    @property
+    def kept(self) -> bytes | None:
+        """All of the answer, None if it is too long to be kept."""
+        return None if self.key is None or self._kept is None else b"".join(self._kept)
+
+    def leave(self) -> None:
+        """In any case at the end: whoever waits for this request's answer goes its own way."""
+        if self.flight is not None:
+            self.flight.land(None)
+
+
+class Caching:
+    """now: seconds since 1970. draw: a number in [0, 1) that decides what is audited and compared."""
+
+    def __init__(
+        self,
+        store: Store,
+        metrics: Metrics,
+        background: Background,
+        auditor: Auditor,
+        refresher: Refresher,
+        now: Callable[[], float] = time.time,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._store, self._metrics, self._background = store, metrics, background
+        self._auditor, self._refresher = auditor, refresher
+        self._now, self._draw = now, draw
+        self._flights = Flights()
+
+    async def visit(self, request: ChatRequest, tenant: Tenant, plan: Plan, runtime: Runtime) -> Visit:
+        """Look the request up. Raises ClientError for a body that cannot be read whole."""
+        visit = Visit(Errand(request, tenant, plan, runtime, "refresh"))
+        if is_cacheable(request, plan):
+            visit.matcher = runtime.matcher if plan.cache.mode == "semantic" else None
+            space = visit.matcher.space if visit.matcher is not None else ""
+            asked = asked_of(plan, runtime.policy.models)
+            visit.key = cache_key(request, tenant, plan.cache.scope, plan.route, asked, space)
+            visit.outcome = "miss"
+            await self._look(visit, visit.key)
+        if plan.cache.mode != "off":
+            self._metrics.looked_up(plan.route, visit.outcome)
+        return visit
+
+    async def _embed(self, visit: Visit, key: CacheKey) -> None:
+        embedded = await visit.matcher.embedder.embed(key.question) if visit.matcher is not None and key.question else None
+        if embedded is not None:
+            visit.embedding, visit.cost_nusd = embedded.vector, visit.cost_nusd + (embedded.cost_nusd or 0)
+
+    async def _look(self, visit: Visit, key: CacheKey) -> None:
+        request = visit.errand.request
+        if request.cache == "refresh":
+            visit.flight = self._flights.lead(key.exact)
+            return
+        store = for_request(self._store)
+        answer = await store.get(key.exact)
+        if answer is not None and self._is_young(visit, answer):
+            self._found(visit, Hit(answer, "exact"))
+            return
+        if request.cache != "only":
+            flight = self._flights.of(key.exact)
+            if flight is None:
+                visit.flight = self._flights.lead(key.exact)
+            elif await self._waited(visit, flight):
+                return
+        await self._look_near(visit, key, store)
+
+    async def _waited(self, visit: Visit, flight: Flight) -> bool:
+        """Whether the same request, on its way already, brought something. For no longer than a first token may take."""
+        answer = await flight.wait(visit.errand.plan.timeouts.first_token_s)
+        if answer is not None:
+            self._found(visit, Hit(answer, "exact"))
+        return answer is not None
+
+    async def _look_near(self, visit: Visit, key: CacheKey, store: Store) -> None:
+        if visit.matcher is None:
+            return
+        plan, request = visit.errand.plan, visit.errand.request
+
+        def is_young(answer: CachedAnswer) -> bool:
+            return self._is_young(visit, answer)
+
+        looked = await visit.matcher.look(store, key, plan.cache, plan.route, request.request_id, is_young)
+        visit.embedding, visit.near, visit.cost_nusd = looked.embedding, looked.near, looked.cost_nusd or 0
+        if looked.hit is not None:
+            self._found(visit, looked.hit)
+
+    def _found(self, visit: Visit, hit: Hit) -> None:
+        visit.hit = hit
+        visit.outcome = "hit-exact" if hit.kind == "exact" else "hit-semantic"
+        visit.is_stale = self._age_s(hit.answer) >= visit.errand.plan.cache.ttl_s
+        visit.leave()
+
+    def _is_young(self, visit: Visit, answer: CachedAnswer) -> bool:
+        """Whether an answer's age is one that the route, and the caller, allow."""
+        rule, asked_s = visit.errand.plan.cache, visit.errand.request.cache_ttl_s
+        limit_s = rule.ttl_s + rule.stale_s if asked_s is None else min(asked_s, rule.ttl_s + rule.stale_s)
+        return self._age_s(answer) < limit_s
+
+    def _age_s(self, answer: CachedAnswer) -> float:
+        return max(self._now() - answer.stored_at, 0.0)
+
+    def age_s(self, hit: Hit) -> int:
+        """Whole seconds since the answer was kept."""
+        return int(self._age_s(hit.answer))
+
+    def served(self, visit: Visit) -> None:
+        """The hit is out: ask it anew where it is past its time, and some of the similar ones to see if they were right."""
+        hit, key = visit.hit, visit.key
+        assert hit is not None and key is not None, "only a hit is served"
+        if visit.is_stale:
+            self._refresher.refresh(visit.errand, key, visit.matcher, visit.embedding)
+        elif hit.answer.question is not None and visit.matcher is not None and hit.answer.space != visit.matcher.space:
+            self._refresher.embed_again(visit.errand, key, hit, visit.matcher)
+        if hit.kind == "semantic" and self._draw() < visit.errand.plan.cache.audit:
+            self._auditor.audit(visit.errand, hit, key, visit.embedding)
+
+    async def keep(self, visit: Visit, answering: Attempt, finish: str | None) -> None:
+        """Keep the answer that came instead of a hit, if it may be, and give it to whoever waits for it."""
+        key, data = visit.key, visit.kept
+        if key is None or data is None:
+            return
+        errand = visit.errand
+        if not may_keep(errand.plan, answering, finish, data, form_of(errand.request)):
+            return
+        if errand.request.cache == "refresh":  # else the look-up has made it
+            await self._embed(visit, key)
+        space = visit.matcher.space if visit.matcher is not None and visit.embedding is not None else None
+        answer = kept_answer(errand, key, errand.request.request_id, data, answering, space, self._now())
+        if visit.flight is not None:
+            visit.flight.land(answer)
+        await self._store.put(key, answer, visit.embedding, keep_s(errand))
+        if visit.near is not None and self._draw() < COMPARED_SHARE:
+            self._auditor.compare(errand, visit.near, answer)
+
+
+def asked_of(plan: Plan, models: Mapping[str, Model]) -> str:
+    """Who answers by this plan, for a cache key; of a cascade all of its rungs, and what it asks of their answers."""
+    names = plan.rungs or plan.targets[:1]
+    asked = [f"{models[name].provider}/{models[name].id}" for name in names]
+    rules = [f" if {plan.accept[name]}" if name in plan.accept else "" for name in names]
+    return " > ".join(model + rule for model, rule in zip(asked, rules, strict=True))

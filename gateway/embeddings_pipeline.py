@@ -1,0 +1,268 @@
+"""The story of an embeddings request: which model, what is kept already, ask for the rest, answer, book."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import msgspec
+
+from gateway.cache.base import CachedAnswer, CacheKey
+from gateway.cache.embedding_vectors import INLINE_BYTES_MAX, VectorCache, is_cacheable, vector_keys
+from gateway.chat import read_usage
+from gateway.embeddings import EmbeddingsRequest, answer_of, read_answer, with_items
+from gateway.embeddings_decision import model_of, plan_for
+from gateway.errors import (
+    CONTEXT_LENGTH,
+    ClientError,
+    DeadlineExceeded,
+    LedgerUnavailable,
+    Refused,
+    TurnoutError,
+    UpstreamError,
+    status_of,
+)
+from gateway.execute import Execution
+from gateway.ledger.base import Entry, EntryOutcome
+from gateway.ledger.booking import settle
+from gateway.ledger.price import cost_nusd
+from gateway.ledger.writer import LedgerWriter
+from gateway.metrics import Metrics
+from gateway.policy.catalog import Model
+from gateway.policy.model import Plan
+from gateway.policy.schema_models import OpenAIProvider
+from gateway.providers.http import HttpClient
+from gateway.providers.openai_embeddings import OpenAIEmbeddings
+from gateway.reply import ClientStalled, Headers, Sink
+from gateway.response_headers import cost_headers, entry_headers
+from gateway.running import Target
+from gateway.runtime import CurrentRuntime, Runtime
+from gateway.tenant import Tenant
+from gateway.usage import Usage
+
+T = TypeVar("T")
+
+
+@dataclass
+class Work:
+    """A request under way: what was given, and the entry that grows with it.
+
+    keys: of its items, none when it neither reads nor fills the cache. kept: what was there for each.
+    """
+
+    request: EmbeddingsRequest
+    tenant: Tenant
+    runtime: Runtime
+    sink: Sink
+    entry: Entry
+    started: float
+    model: Model | None = None
+    keys: list[CacheKey] = field(default_factory=list)
+    kept: list[CachedAnswer | None] = field(default_factory=list)
+    execution: Execution | None = None
+    compromise: str | None = None
+    is_booked: bool = False
+
+    @property
+    def saved(self) -> Usage:
+        """What the vectors from the cache would have used."""
+        return sum((answer.usage for answer in self.kept if answer is not None), Usage())
+
+
+class EmbeddingsPipeline:
+    """clock: monotonic seconds."""
+
+    def __init__(
+        self,
+        current: CurrentRuntime,
+        ledger: LedgerWriter,
+        vectors: VectorCache,
+        http: HttpClient,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._current, self._ledger, self._vectors, self._http = current, ledger, vectors, http
+        self._metrics, self._clock = metrics, clock
+
+    async def handle(self, request: EmbeddingsRequest, tenant: Tenant, sink: Sink) -> None:
+        """Answer one request through the sink, and book it, whatever happens."""
+        try:
+            self._ledger.reserve()
+        except LedgerUnavailable as exc:
+            await sink.fail(exc, [("x-request-id", request.request_id)])
+            return
+        work = self._begin(request, tenant, sink)
+        try:
+            await self._serve(work)
+        except (asyncio.CancelledError, ClientStalled):
+            self._ended(work, "cancelled", 499)  # the client has left, as nginx books it
+            raise
+        except TurnoutError as exc:
+            await self._failed(work, exc)
+        except BaseException as exc:
+            self._ended(work, "error", 500, repr(exc))
+            raise
+        finally:
+            try:
+                if work.execution is not None:
+                    await work.execution.aclose()
+            finally:
+                self._book(work)  # cancelled in between as well: it holds a place in the ledger
+
+    async def _serve(self, work: Work) -> None:
+        policy = work.runtime.policy
+        model = work.model = model_of(policy, work.request)
+        plan = plan_for(policy, model)
+        work.entry.route, work.entry.decided_by, work.compromise = plan.route, plan.decided_by, plan.compromise
+        await self._look(work, plan, model)
+        missing = [place for place, answer in enumerate(work.kept) if answer is None]
+        if missing and work.request.cache == "only":
+            # 504 as RFC 9111, 5.2.1.7 has it for only-if-cached.
+            message = f"x-turnout-cache: only, and {len(missing)} of {len(work.kept)} vectors are not in the cache"
+            raise ClientError(message, status=504, code="cache_miss")
+        if missing:
+            await self._ask(work, plan, model, missing)
+        else:
+            await self._replay(work, model)
+
+    async def _look(self, work: Work, plan: Plan, model: Model) -> None:
+        request, rule = work.request, plan.cache
+        work.kept = [None] * len(request.items)
+        if is_cacheable(request, rule) and plan.targets:
+            work.keys = await _keys(request, work.tenant, plan, model)
+            work.kept = await self._vectors.look(request, rule, work.keys)
+            work.entry.cache = "miss" if None in work.kept else "hit-exact"
+        if rule.mode != "off":
+            self._metrics.looked_up(plan.route, work.entry.cache)
+
+    async def _replay(self, work: Work, model: Model) -> None:
+        """All vectors were there."""
+        kept = [answer for answer in work.kept if answer is not None]
+        if len(kept) == 1:
+            work.entry.cache_entry = kept[0].id
+        body = await _off_loop(_bytes(kept), lambda: answer_of([answer.data for answer in kept], model.id, work.saved))
+        self._book(work)
+        age_s = max(int(time.time() - min(answer.stored_at for answer in kept)), 0)
+        kept_by = [("x-turnout-model", model.name), ("x-turnout-provider", model.provider), ("age", str(age_s))]
+        await work.sink.whole(body, [*self._headers(work, kept_by), *cost_headers(work.entry)])
+
+    async def _ask(self, work: Work, plan: Plan, model: Model, missing: Sequence[int]) -> None:
+        is_all = len(missing) == len(work.request.items)
+        body = await self._answer(work, plan, model, work.request if is_all else await _part(work.request, missing))
+        assert work.execution is not None and work.execution.answering is not None, "it has answered"
+        whole = body if is_all else await _off_loop(len(body) + _bytes(work.kept), lambda: _together(work, missing, body))
+        self._book(work)
+        await work.sink.whole(whole, [*self._headers(work), *cost_headers(work.entry)])
+        if work.keys:
+            # After the answer: nobody need wait for this.
+            asked = [(place, work.keys[place]) for place in missing]
+            await self._vectors.keep(work.request, work.tenant, plan, asked, body, work.execution.answering)
+
+    async def _answer(self, work: Work, plan: Plan, model: Model, request: EmbeddingsRequest) -> bytes:
+        """What the model says to this part of the request, or to all of it."""
+        spec, health = work.runtime.policy.providers[model.provider], work.runtime.targets[model.name].health
+        assert isinstance(spec, OpenAIProvider), "others are refused before"
+        target = Target(model, OpenAIEmbeddings(model.provider, self._http, spec), health)
+        execution = work.execution = Execution(plan, [target] if plan.targets else [], request, self._clock, work.started)
+        try:
+            pieces = await execution.begin()
+        except ClientError as exc:
+            if exc.code == CONTEXT_LENGTH:
+                exc.param = "input"
+            raise
+        work.entry.model, work.entry.provider = model.name, model.provider
+        return pieces[-1].data
+
+    async def _failed(self, work: Work, exc: TurnoutError) -> None:
+        is_timeout = isinstance(exc, DeadlineExceeded) or (isinstance(exc, UpstreamError) and exc.fault == "timeout")
+        is_ours = isinstance(exc, ClientError | Refused)
+        self._ended(work, "refused" if is_ours else "timeout" if is_timeout else "error", status_of(exc), exc.message)
+        if work.execution is not None:
+            await work.execution.aclose()
+        self._book(work)
+        await work.sink.fail(exc, self._headers(work))
+
+    def _ended(self, work: Work, outcome: EntryOutcome, status: int, error: str | None = None) -> None:
+        """How it went; an entry that was handed over is the ledger's, and says how it was then."""
+        if not work.is_booked:
+            work.entry.outcome, work.entry.status, work.entry.error = outcome, status, error
+
+    def _begin(self, request: EmbeddingsRequest, tenant: Tenant, sink: Sink) -> Work:
+        runtime = self._current.now
+        entry = Entry(
+            request_id=request.request_id,
+            at=time.time(),
+            dialect=request.dialect,
+            requested_model=request.head.model,
+            stream=False,
+            key=tenant.key,
+            team=tenant.team,
+            tags=dict(request.tags),
+            session=request.session,
+            policy_hash=runtime.policy.hash,
+            draw=0.0,  # nothing is left to chance
+        )
+        return Work(request, tenant, runtime, sink, entry, self._clock())
+
+    def _book(self, work: Work) -> None:
+        """Price the entry and hand it to the ledger; once. Before the answer goes out, so that none is lost.
+
+        The policy's baseline is a model that answers, which no vector stands in for: what is saved here is what the
+        same model would have cost for the vectors that were kept.
+        """
+        if work.is_booked:
+            return
+        work.is_booked = True
+        entry = work.entry
+        attempts = work.execution.attempts if work.execution is not None else []
+        settle(entry, attempts, work.runtime.policy.models, None, work.execution.answering if work.execution else None)
+        if entry.outcome == "ok":  # else the caller has got nothing for them
+            entry.usage = work.saved + (entry.usage or Usage())
+        entry.baseline_nusd = 0 if work.model is None else cost_nusd(work.model.price, entry.usage)
+        entry.duration_ms = (self._clock() - work.started) * 1000
+        entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in attempts), 0.0)
+        self._ledger.put(entry)
+        self._metrics.answered(entry.route, entry.outcome)
+
+    def _headers(self, work: Work, more: Headers | None = None) -> Headers:
+        """more: what is known besides; the model and its provider where nobody was asked."""
+        entry = work.entry
+        asked = [("x-turnout-model", entry.model), ("x-turnout-provider", entry.provider)]
+        return entry_headers(entry, [*asked, ("x-turnout-compromise", work.compromise), *(more or [])])
+
+
+async def _part(request: EmbeddingsRequest, places: Sequence[int]) -> EmbeddingsRequest:
+    """The same request for some of its items."""
+    items = tuple(request.items[place] for place in places)
+    body = await _off_loop(len(request.body), lambda: with_items(request.body, items))
+    return replace(request, items=items, body=body)
+
+
+async def _keys(request: EmbeddingsRequest, tenant: Tenant, plan: Plan, model: Model) -> list[CacheKey]:
+    target = f"{model.provider}/{model.id}"
+    try:
+        return await _off_loop(len(request.body), lambda: vector_keys(request, tenant, plan.cache, target))
+    except (msgspec.DecodeError, RecursionError) as exc:
+        raise ClientError(f"the body holds something that cannot be read: {exc}", code="invalid_json") from exc
+
+
+def _together(work: Work, missing: Sequence[int], body: bytes) -> bytes:
+    """One answer of the vectors that were kept and those that have come. body: with the vectors of the missing ones."""
+    answer = read_answer(body)
+    fresh = dict(zip(missing, answer.vectors(len(missing)), strict=True))
+    vectors = [fresh[place] if kept is None else kept.data for place, kept in enumerate(work.kept)]
+    assert work.model is not None, "it was asked"
+    usage = work.saved + (read_usage(answer.usage) or Usage())
+    return answer_of(vectors, answer.model or work.model.id, usage)
+
+
+def _bytes(kept: Sequence[CachedAnswer | None]) -> int:
+    return sum(len(answer.data) for answer in kept if answer is not None)
+
+
+async def _off_loop(size_bytes: int, work: Callable[[], T]) -> T:
+    """work(), which reads or writes so much, without holding the loop up where that is long."""
+    return work() if size_bytes <= INLINE_BYTES_MAX else await asyncio.to_thread(work)
