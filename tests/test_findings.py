@@ -10,21 +10,23 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.findings import Finding, find_all, find_models
+from gateway.cli.finding import Finding
+from gateway.cli.findings import find_all, find_models
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.loading import load_policy
 from gateway.policy.model import Candidate
 from gateway.providers import litellm
 from gateway.settings import Settings
+from tests.redis_server import RedisServer
 
 
-def policy(folder: Path, base_url: str) -> Path:
+def policy(folder: Path, base_url: str, route: str = "") -> Path:
     path = folder / "policy.yaml"
     path.write_text(f"""
 version: 1
 providers: {{p: {{kind: openai, base_url: "{base_url}", api_key: key}}}}
 models: {{m: {{provider: p, id: x, price: unknown}}}}
-routes: [{{name: all, model: m}}]
+routes: [{{name: all, model: m{route}}}]
 """)
     return path
 
@@ -107,3 +109,25 @@ def test_missing_litellm_is_said_in_the_adapters_words(tmp_path: Path) -> None:
     settings = Settings(path, data_dir=tmp_path, ledger=tmp_path / "ledger.db")
     model = one(list(find_all(settings)), "model")
     assert model.level == "ok" if adapter is None else adapter in model.what
+
+
+def of_cache(folder: Path, route: str, redis_url: str | None = None) -> list[Finding]:
+    path = policy(folder, "http://127.0.0.1:9/v1", route)
+    settings = Settings(path, data_dir=folder, ledger=folder / "ledger.db", redis_url=redis_url)
+    return [finding for finding in find_all(settings) if finding.thing == "cache"]
+
+
+def test_the_cache_is_found_in_memory_or_in_redis_or_nowhere(tmp_path: Path) -> None:
+    assert [f.what for f in of_cache(tmp_path, "")] == ["no route has one"]
+    assert [f.what for f in of_cache(tmp_path, ", cache: {mode: exact}")] == [
+        "in this process's memory, 64 MB; replicas share none"
+    ]
+    with RedisServer() as server:
+        store, match = of_cache(tmp_path, ", cache: {mode: semantic}", server.url)
+    assert (store.level, store.what) == ("ok", f"redis://127.0.0.1:{server.port}/0 answers")
+    assert match.what == "embedder wordllama; audits are judged by comparing texts"
+    (gone,) = of_cache(tmp_path, ", cache: {mode: exact}", server.url.replace("//", "//:secret@"))
+    assert gone.level == "missing"
+    assert "connection" in gone.what and "secret" not in gone.what
+    (wrong,) = of_cache(tmp_path, ", cache: {mode: exact}", "http://h")
+    assert wrong.level == "broken"

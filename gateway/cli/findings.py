@@ -13,11 +13,11 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal
 
+from gateway.cli.cache_findings import find_cache
+from gateway.cli.finding import Finding
 from gateway.errors import ConfigError
 from gateway.ledger import price, sqlite
 from gateway.loading import load_router
@@ -30,28 +30,9 @@ from gateway.providers import litellm
 from gateway.providers.local import LocalModelError, find_weights
 from gateway.settings import Settings, check_address
 
-Level = Literal["ok", "missing", "broken"]
 REACH_S = 3.0
 CLOCK_SKEW_S = 60.0
 PRICES_OLD_DAYS = 180
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """level: `missing` leaves something unused, `broken` stops something. remedy: what to do, "" if nothing."""
-
-    level: Level
-    thing: str
-    what: str
-    remedy: str = ""
-
-    @property
-    def mark(self) -> str:
-        return {"ok": "ok     ", "missing": "missing", "broken": "broken "}[self.level]
-
-    @property
-    def colour(self) -> str:
-        return {"ok": "green", "missing": "yellow", "broken": "red"}[self.level]
 
 
 def find_models(policy: Policy, candidates: Mapping[str, Candidate]) -> Iterator[Finding]:
@@ -86,6 +67,7 @@ def find_all(settings: Settings) -> Iterator[Finding]:
     yield from find_models(policy, _candidates(policy))
     yield from _prices(policy)
     yield from _ledger(settings)
+    yield from find_cache(settings, router)
     for name, provider in policy.providers.items():
         if any(m.provider == name for m in policy.models.values()) and name not in policy.unavailable:
             yield from _reach(name, provider)
