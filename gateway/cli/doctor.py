@@ -16,7 +16,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "doctor",
         help="check the set-up and say what to do",
-        description="Check policy, keys, addresses, prices, ledger, cache and clock. Asks no model. Exit 1 if something is broken.",
+        description="Check policy, keys, addresses, prices, ledger, cache, clock. Asks no model. Exit 1 if something is broken.",
         epilog="example: turnout doctor --policy policies/default.yaml",
     )
     command.add_argument("--policy", metavar="FILE", help="the policy (default: $TURNOUT_POLICY or policies/default.yaml)")
