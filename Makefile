@@ -36,8 +36,8 @@ check: setup  ## lint, types, import rules
 bench: setup  ## measure the gateway beside a bare pass-through
 	@$(BIN)/python benchmarks/overhead.py
 
-bench-cache: setup  ## measure the cache's stores, in memory and in Redis, at up to 100,000 answers
-	@$(BIN)/python -m benchmarks.cache
+bench-cache: setup  ## measure the cache's stores, in memory and in Redis, at up to 100,000 answers (ENTRIES="1000 10000")
+	@$(BIN)/python -m benchmarks.cache $(if $(ENTRIES),--entries $(ENTRIES))
 
 bench-router: setup  ## measure the router's quality on public sets (DATA=directory) and the cost of a decision
 	@$(BIN)/python -m benchmarks.router --data $(DATA)

@@ -340,6 +340,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--lookups", type=int, default=300, help="of each kind; figures are medians over them")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write all figures to this file")
     args = parser.parse_args(argv)
+    if min(args.entries) < 5:
+        parser.error("--entries: the five nearest are looked for, so give 5 at least")
     rows = uvloop.run(measure(sorted(set(args.entries)), args.lookups))
     print(f"\n{report(rows)}\n")
     print(f"CPU · elapsed in ms, medians of {args.lookups}. Bytes besides the {ANSWER_BYTES:,} of the answer itself.")

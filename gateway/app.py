@@ -14,7 +14,7 @@ from gateway.cache.base import Store
 from gateway.cache.embedding_setup import check_embedder
 from gateway.cache.embedding_vectors import VectorCache
 from gateway.cache.feedback import CacheFeedback
-from gateway.cache.guarded import Guarded
+from gateway.cache.guarded import Guarded, for_people
 from gateway.cache.opening import make_store, see_store
 from gateway.caching.audit import Auditor
 from gateway.caching.background import Background
@@ -148,7 +148,7 @@ async def _open(
     _watch_policy(settings, current, fleet, matching, status, stack)
 
     operator = Operator(settings.admin_key)
-    feedback = CacheFeedback(store, matching.embed)
+    feedback = CacheFeedback(for_people(store), matching.embed)
     for routes in (
         api_routes(current, ledger, sessions, status, settings.body_bytes_max),
         feedback_routes(ledger, feedback, operator, settings.body_bytes_max),

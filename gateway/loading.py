@@ -83,7 +83,11 @@ def _verifier(policy: Policy, path: Path, embedder: StaticEmbedder) -> Verifier:
     if setup.verifier is None:
         pairs = shipped_pairs(wanted)
     else:
-        pairs = PairVerifier.load(path.parent / setup.verifier)
+        try:
+            pairs = PairVerifier.load(path.parent / setup.verifier)
+        except ArtifactError as exc:
+            line = parse_source(str(path), _read(path)).line_of(("cache", "verifier"))
+            raise ConfigError(f"{path}:{line}: cache.verifier: {exc}") from exc
     if pairs.embedder != wanted:
         line = parse_source(str(path), _read(path)).line_of(("cache", "verifier"))
         message = f"'{setup.verifier}' was fitted with the embedder '{pairs.embedder}', and `embedder` is '{wanted}'"

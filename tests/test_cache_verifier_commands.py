@@ -144,7 +144,7 @@ def test_pairs_that_cannot_be_learned_from_are_told(tmp_path: Path) -> None:
         run("train", "--pairs", few, "--split", "dev", "--out", tmp_path / "mine")
     with pytest.raises(UsageError, match="a file is there"):
         run("train", "--pairs", few, "--out", few)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="there is no such folder; make a verifier with `turnout cache train`"):
         run(
             "train",
             "--pairs",

@@ -38,9 +38,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Two texts to be scored. id: as the file has it, else the number of its line."""
+    """Two texts to be scored. id: as the file has it, of whatever JSON type, else the number of its line."""
 
-    id: str | int
+    id: Any
     text_a: str
     text_b: str
 
@@ -48,9 +48,7 @@ class Asked:
 def read_asked(path: Path) -> Iterator[Asked]:
     """The pairs of a file, in order, one at a time. Raises DataError, naming the line."""
     for number, row in read_numbered(path):
-        given = row.get("id")
-        known = given if isinstance(given, str | int) and not isinstance(given, bool) else number
-        yield Asked(known, _text(row, "text_a", path, number), _text(row, "text_b", path, number))
+        yield Asked(row.get("id", number), _text(row, "text_a", path, number), _text(row, "text_b", path, number))
 
 
 def read_labelled(paths: Sequence[Path], split: str = ALL) -> list[Pair]:

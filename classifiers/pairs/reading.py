@@ -110,6 +110,7 @@ class Reading:
         self._starts = True  # the next word opens a sentence
         self._clause = 0  # terms before this clause
         tokens, self.is_courtesy = _trim(_scan(text))
+        self.is_shouted = len(tokens) > 1 and text.isupper()
         self.tokens = [token.lower() for group, token, _ in tokens if group != "stop"]
         for i, (group, token, is_quoted) in enumerate(tokens):
             if group == "word":
@@ -130,7 +131,6 @@ class Reading:
                 self._symbol(group, token)
         self.asks = _asks(self.words)
         self.has_digit = DIGIT.search(text) is not None
-        self.is_shouted = len(tokens) > 1 and text.isupper()
         self.text = text
         self.is_english = _is_english(self.words, tokens)
         self.numbers = [t for t in self.terms if self.kinds.get(t) == "number"]
@@ -159,7 +159,9 @@ class Reading:
             self._drop_last()
         if low in w.SUBJECTS and token != "US":
             self.pronouns.append((w.PERSONS[low], len(self.terms) > self._clause))
-        if sort == "stop" and (is_quoted or (low == "do" and is_last)):
+        if sort == "stop" and (
+            is_quoted or (low == "do" and is_last) or (token in ("A", "IT") and not self._starts and not self.is_shouted)
+        ):
             sort, term = "", canonical(low)
         if sort == "stop":
             if low == "us" and (token == "US" or before in ("the", "in")):

@@ -6,6 +6,7 @@ Called by the semantic cache for each near neighbour. Every rule treats its two 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from itertools import pairwise
 from typing import Final
@@ -15,6 +16,12 @@ from classifiers.pairs.reading import Reading, canonical, read, symbols
 
 CHARS_MAX: Final = 4_000
 POINTED_TERMS_MAX: Final = 2
+LAST: Final = 20  # words of a long text that are shown
+LONG: Final = 96  # tokens; what is learned reads no further
+VERBATIM_AMONG: Final = 3  # words
+CALL: Final = re.compile(r"\w\([^()]*\)")
+BLOCK: Final = re.compile(r"\n[ \t]+\S")
+INDENT: Final = re.compile(r"\n[ \t]+(?=\S)|\n(?=\S)")
 LEFT_OVER_MAX: Final = 4  # a side; more are no slips of the pen
 PREFIXES: Final = ("un", "non", "in", "im", "ir", "il", "dis", "mis", "anti", "de")
 
@@ -44,12 +51,15 @@ def objection(a: Reading, b: Reading) -> str | None:
         return None
     if a.is_courtesy or b.is_courtesy or not (a.terms and b.terms):  # "Bye", "Who are you?": each of the words counts
         return None if a.words == b.words and a.terms == b.terms else _reason("words", a.words, b.words)
+    if max(len(a.tokens), len(b.tokens)) >= LONG:
+        return None if a.tokens == b.tokens else _reason("words", a.words[-LAST:], b.words[-LAST:])
     soft = SOFT if a.asks | b.asks <= SOFT_ASKS else frozenset()
     same: dict[str, str] = {}  # spellings of one word
     return (
         _negation(a, b)
         or _left_over(a, b, soft, same)
         or _symbols(a, b)
+        or _verbatim(a, b)
         or _foreign(a, b)
         or _question(a, b)
         or _person(a, b)
@@ -88,7 +98,7 @@ def _left_over(a: Reading, b: Reading, soft: frozenset[str], same: dict[str, str
         return _reason("opposites", [x], [y])
     for x in only_a:
         for y in only_b:
-            if any(x == prefix + y or y == prefix + x for prefix in PREFIXES):
+            if any(x.rstrip("e") == (prefix + y).rstrip("e") or y.rstrip("e") == (prefix + x).rstrip("e") for prefix in PREFIXES):
                 return _reason("negation", [x], [y])
     if reason := _strict(kinds, only_a, only_b, "sign", "negation"):
         return reason
@@ -198,6 +208,25 @@ def _symbols(a: Reading, b: Reading) -> str | None:
     return _reason("order", a.numbers, b.numbers) if of_a and a.numbers != b.numbers else None
 
 
+def _verbatim(a: Reading, b: Reading) -> str | None:
+    """Code, or a text that is itself what is asked about ("Translate: …"): every sign counts."""
+    calls_a, calls_b = CALL.findall(a.text), CALL.findall(b.text)
+    if calls_a != calls_b:
+        return _reason("code", calls_a, calls_b)
+    one, other = a.text.strip(), b.text.strip()
+    if any(BLOCK.search(text) for text in (one, other)) and INDENT.findall(one) != INDENT.findall(other):
+        return _reason("code", ["lines"], ["indented otherwise"])
+    if not (_is_about_words(a) or _is_about_words(b)) or a.tokens == b.tokens:
+        return None
+    matter_a, matter_b = (text.rpartition(":")[2].split() for text in (one, other))
+    return None if matter_a == matter_b else _reason("quotation", a.words, b.words)
+
+
+def _is_about_words(a: Reading) -> bool:
+    """Whether it begins by asking for something to be done with a text, or does so before a colon."""
+    return not w.VERBATIM.isdisjoint(a.words if ":" in a.text else a.words[:VERBATIM_AMONG])
+
+
 def _foreign(a: Reading, b: Reading) -> str | None:
     """Of another language we know neither the stop words nor what an order of words says."""
     if (a.is_english and b.is_english) or (a.words == b.words and a.terms == b.terms):
@@ -259,12 +288,13 @@ def _order(a: Reading, b: Reading, soft: frozenset[str], same: dict[str, str]) -
     if a.terms == b.terms:
         return None
     terms_a, terms_b = ([same.get(t, t) for t in r.terms] for r in (a, b))
-    shared = (set(terms_a) & set(terms_b)) - soft
+    shared = set(terms_a) & set(terms_b)
     first, second = ([t for t in terms if t in shared] for terms in (terms_a, terms_b))
     if first == second:
         return None
     if Counter(first) != Counter(second):
-        if list(dict.fromkeys(first)) == list(dict.fromkeys(second)):
+        more = Counter(first) - Counter(second), Counter(second) - Counter(first)
+        if not all(more) and list(dict.fromkeys(first)) == list(dict.fromkeys(second)):
             return None
     else:
         flow_a, flow_b = (

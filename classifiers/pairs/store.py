@@ -26,6 +26,8 @@ def write(folder: Path, arrays: Arrays, card: Mapping[str, Any], kind: str) -> d
 
 def read(folder: Path) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """Card and arrays. Raises ArtifactError if a file is missing, damaged, changed, or made for other vectors."""
+    if not folder.is_dir():
+        raise ArtifactError(f"{folder}: there is no such folder; make a verifier with `turnout cache train`")
     found = store.card_of(folder)
     kind = found.get("embedder_kind")
     if found["task"] != TASK or kind not in EMBEDDERS or not isinstance(found.get("columns"), list):

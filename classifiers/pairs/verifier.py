@@ -19,6 +19,7 @@ from classifiers.pairs import store
 from classifiers.pairs.blocks import MINILM, Arrays, Featurizer, featurizer_of
 from classifiers.pairs.model import Curve, PairModel, bar_of, curves_of
 from classifiers.pairs.rules import CHARS_MAX
+from classifiers.pairs.view import WORDS_MAX
 
 ARTIFACTS: Final = Path(__file__).parents[1] / "artifacts"
 VETOES: Final = ("negation", "number", "opposites", "sign", "code", "name", "quotation", "word of another script", "case")
@@ -48,6 +49,7 @@ class Verifier:
         self.curves: Final = tuple(curves)
         self.featurizer: Final = featurizer
         self.arrays: Final = arrays
+        self._bars: Final[dict[float, float]] = {}  # a policy has few budgets
 
     @classmethod
     def load(cls, folder: Path, embedder: Any = None) -> Verifier:
@@ -98,7 +100,9 @@ class Verifier:
 
         It rises as the budget falls; over 1 if no bar keeps it.
         """
-        return bar_of(self.curves, false_hit_budget)
+        if false_hit_budget not in self._bars:
+            self._bars[false_hit_budget] = bar_of(self.curves, false_hit_budget)
+        return self._bars[false_hit_budget]
 
 
 def vetoed(rows: npt.NDArray[np.float32], names: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -108,16 +112,18 @@ def vetoed(rows: npt.NDArray[np.float32], names: Sequence[str]) -> npt.NDArray[n
     nothing learned knows better.
     """
     plain, kinds = _columns_of(tuple(names))
-    objects, is_english, is_courtesy, terms = rows[:, plain].T
+    objects, is_english, is_courtesy, terms, tokens = rows[:, plain].T
     of_kind = rows[:, kinds].any(axis=1)
-    found: npt.NDArray[np.bool_] = (objects > 0) & (of_kind | (is_english == 0) | (is_courtesy > 0) | (terms == 0))
+    found: npt.NDArray[np.bool_] = (objects > 0) & (
+        of_kind | (is_english == 0) | (is_courtesy > 0) | (terms == 0) | (tokens >= WORDS_MAX)
+    )
     return found
 
 
 @lru_cache(maxsize=4)
 def _columns_of(names: tuple[str, ...]) -> tuple[list[int], list[int]]:
     """Where the columns are that a veto depends on: in general, and the kinds of objection."""
-    plain = ("objects", "is_english", "is_courtesy", "terms_min")
+    plain = ("objects", "is_english", "is_courtesy", "terms_min", "tokens_max")
     kinds = [f"objects_{kind.replace(' ', '_')}" for kind in VETOES]
     return [names.index(name) for name in plain], [names.index(name) for name in kinds]
 

@@ -195,6 +195,12 @@ SAME: Final = _firsts(
     """
 )
 
+# What is done with a text as it stands, so that its every letter counts.
+VERBATIM: Final = frozenset(
+    """translate rewrite spell spelling letters uppercase lowercase capitalize proofread grammar punctuation rhymes rhyme reverse
+    count comma pronounce synonyms rephrase""".split()
+)
+
 UNSTEMMED: Final = frozenset("news united evening morning wedding during series species lens physics being".split())
 
 # Words too weak to make another question, if only one side has them.

@@ -38,8 +38,8 @@ class CachedAnswer:
 
     id: of the request that it was given to first. form `stream`: data is its events, without [DONE] and usage; `whole`:
     data is the body. tenant, route: whose it is, for people. space: the name of the embedding that the question was
-    kept under, None without one. stored_at, fresh_until: seconds since 1970; after the latter it may be given only while
-    it is asked for anew.
+    kept under, None without one. stored_at: when it was asked for; fresh_until: after it, it may be given only while it is asked
+    for anew; both in seconds since 1970.
     """
 
     id: str

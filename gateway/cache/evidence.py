@@ -16,7 +16,9 @@ ROUTE_SD: Final = 1.0
 """Prior standard deviation of a route's offset, in log-odds: how far the shipped curve may be off on other traffic."""
 ENTRY_SD: Final = 1.5
 OFFSET_MAX: Final = 2.0
-"""Evidence loosens by no more than this, however much there is: what was seen says little of pairs unlike it."""
+"""Evidence loosens an entry by no more than this, however much there is: what was seen says little of pairs unlike it."""
+ROUTE_OFFSET_MAX: Final = 0.5
+"""And a route by less, which other callers share."""
 STEPS: Final = 12
 LOG_ODDS_MAX: Final = 12.0
 OBJECTION_STEP: Final = 1.0

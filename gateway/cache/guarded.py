@@ -31,6 +31,7 @@ PROBE_MAX_S: Final = 5.0
 PROBE_GROWTH: Final = 1.5
 PING_MAX_S: Final = 1.0
 STEADY_S: Final = 10.0
+ROUND_TRIPS: Final = 3  # of a look-up that comes to neighbours, all within one deadline
 
 # After one of these nothing is asked until a ping is answered. Others concern single commands: reads go on while writes fail.
 OPENING: Final = frozenset({"timeout", "connection", "loading", "auth", "protocol"})
@@ -156,11 +157,12 @@ class Guarded:
         """The call's result, or `missed` if the store does not give one within so many seconds, deadline_s if not said."""
         if self._breaking is not None:
             return missed
+        began = self.clock()
         try:
             async with asyncio.timeout(self.deadline_s if within_s is None else within_s):
                 result = await call()
         except TimeoutError:
-            if self.clock() - self._replied_at < self.deadline_s:
+            if self._replied_at > began:
                 # Others are answered: it is this process that is busy, and to be without a cache would not help.
                 self._failed("timeout")
             else:
@@ -173,6 +175,10 @@ class Guarded:
         if is_write:
             self._outages.writes_again()
         return result
+
+    async def patient(self, call: Callable[[RemoteStore], Awaitable[T]]) -> T:
+        """The call's result, within PATIENT_S. Raises StoreUnavailable."""
+        return await self._patient(call(self._store))
 
     async def _patient(self, call: Awaitable[T], within_s: float = PATIENT_S) -> T:
         try:
@@ -220,8 +226,9 @@ class Guarded:
             return StoreUnavailable("timeout", f"no reply within {PING_MAX_S:.0f} s")
         except StoreUnavailable as exc:
             return exc
-        if took_s > self.deadline_s:
-            return StoreUnavailable("timeout", f"a reply takes {took_s * 1000:.0f} ms, more than {self.deadline_s * 1000:.0f}")
+        if took_s * ROUND_TRIPS > self.deadline_s:
+            limit_ms = self.deadline_s / ROUND_TRIPS * 1000
+            return StoreUnavailable("timeout", f"a reply takes {took_s * 1000:.0f} ms, a look-up needs {limit_ms:.0f}")
         return None
 
 
@@ -276,6 +283,27 @@ class _ForRequest:
 
     async def aclose(self) -> None:
         """The store outlives the request."""
+
+
+class _ForPeople(_ForRequest):
+    """A Guarded whose every call takes the time that one for people has, and raises StoreUnavailable rather than pretend."""
+
+    async def get(self, exact: bytes) -> CachedAnswer | None:
+        return await self._guarded.patient(lambda store: store.get(exact))
+
+    async def nearest(self, partition: bytes, embedding: Embedding, count: int) -> Near:
+        return await self._guarded.patient(lambda store: store.nearest(partition, embedding, count))
+
+    async def observe(self, subject: bytes, observation: Observation, ttl_s: float) -> None:
+        await self._guarded.patient(lambda store: store.observe(subject, observation, ttl_s))
+
+    async def observations(self, subject: bytes) -> tuple[Observation, ...]:
+        return await self._guarded.patient(lambda store: store.observations(subject))
+
+
+def for_people(store: Store) -> Store:
+    """The store for what must not be lost, as feedback: where it cannot be asked, that is said."""
+    return _ForPeople(store) if isinstance(store, Guarded) else store
 
 
 def for_request(store: Store) -> Store:

@@ -38,6 +38,7 @@ CAUSES: Final = {  # the word that an error reply begins with
     "CROSSSLOT": "unsupported",
     "CLUSTERDOWN": "unsupported",
 }
+SAID_MAX: Final = 200  # characters of an error reply
 SAID: Final = (("unknown command", "unsupported"), ("imension mismatch", "dimension"), ("ACL failure", "denied"))
 
 
@@ -50,6 +51,7 @@ class RedisLink:
 
     def __init__(self, url: str) -> None:
         self.address = _address(url)
+        self.generation = 0  # rises when connections were lost: what answers now may be another server
         options: dict[str, Any] = dict(parse_url(url))
         if unknown := [name for name in _query(url) if not URL_OPTIONS.fullmatch(name)]:
             raise ValueError(f"has the option {unknown[0]!r}, which does nothing here")
@@ -88,6 +90,7 @@ class RedisLink:
                         raise
                 # The server was started anew since: whatever else lies idle leads nowhere either.
                 await self._close_idle()
+                self.generation += 1
             return await self._run_on(self._class(**self._options), commands)
 
     async def aclose(self) -> None:
@@ -143,7 +146,8 @@ def fault_of(said: str) -> StoreUnavailable:
     """What an error reply means: its first word is the code."""
     code = said.partition(" ")[0]
     causes = [cause for mark, cause in SAID if mark in said]
-    return StoreUnavailable(CAUSES.get(code) or (causes[0] if causes else "error"), said)
+    shown = ascii(said[:SAID_MAX])[1:-1]  # it may quote a command, and with it bytes that are no text
+    return StoreUnavailable(CAUSES.get(code) or (causes[0] if causes else "error"), shown)
 
 
 def _fault(exc: Exception) -> StoreUnavailable:

@@ -31,6 +31,7 @@ class RedisSession:
     def __init__(self, url: str) -> None:
         self._link = RedisLink(url)
         self._server: Server | None = None
+        self._generation = 0  # of the link when it was found out
         self._looking = asyncio.Lock()
         self._said: set[str] = set()
         self.listener: Listener = lambda fault: None
@@ -53,9 +54,12 @@ class RedisSession:
 
     async def known(self) -> Server:
         """What the server can do. Found out at the first use, and again after its connection was lost: it may be another."""
+        if self._generation != self._link.generation:
+            self._server = None
         if self._server is None:
             async with self._looking:  # one of many looks, the others wait
                 if self._server is None:
+                    self._generation = self._link.generation
                     self._server = await look_at(self._link)
                     self._tell(self._server)
         return self._server
@@ -71,6 +75,8 @@ class RedisSession:
         for reply in replies:
             for part in reply if isinstance(reply, list) else (reply,):
                 if isinstance(part, StoreUnavailable) and part.cause not in OF_A_VALUE:
+                    if part.cause == "unsupported":
+                        self._server = None  # it is not what it was
                     raise part
         return replies
 

@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol
 
 from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Near, Neighbour, Served, Store
 from gateway.cache.embedding import CacheEmbedder
-from gateway.cache.evidence import ENTRY_SD, OBJECTION_STEP, ROUTE_SD, log_odds, offset, route_subject
+from gateway.cache.evidence import ENTRY_SD, OBJECTION_STEP, ROUTE_OFFSET_MAX, ROUTE_SD, log_odds, offset, route_subject
 from gateway.policy.model import CacheRule
 
 NEIGHBOURS: Final = 5
@@ -120,7 +120,7 @@ class Matcher:
         if now < until:
             return known
         self._routes[route] = (known, now + ROUTE_KEPT_S)  # first, so that a crowd does not ask all at once
-        known = offset(await store.observations(route_subject(route)), ROUTE_SD)
+        known = min(offset(await store.observations(route_subject(route)), ROUTE_SD), ROUTE_OFFSET_MAX)
         self._routes[route] = (known, now + ROUTE_KEPT_S)
         return known
 

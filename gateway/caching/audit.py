@@ -13,11 +13,12 @@ from gateway.attempt import Attempt
 from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Neighbour, Observation, Store, StoreUnavailable
 from gateway.cache.evidence import audit_subject, route_subject
 from gateway.cache.feedback import retract
+from gateway.cache.guarded import for_people
 from gateway.cache.semantic import Hit
 from gateway.caching.asking import Brought, Errand, background_entry, has_place, run_errand
 from gateway.caching.background import Background
 from gateway.caching.compare import Verdict, compare_texts, judge_body, read_verdict
-from gateway.caching.keeping import answer_text, keep_s, text_of
+from gateway.caching.keeping import answer_text, keep_s, may_keep, text_of
 from gateway.chat import read_head
 from gateway.interval import wilson
 from gateway.ledger.base import Entry
@@ -29,6 +30,7 @@ from gateway.request import ChatRequest
 
 log = logging.getLogger("turnout.audit")
 
+WRONG_MIN: Final = 3
 ROUTE_KNOWN_S: Final = 30 * 86_400.0  # for so long what was seen of a route counts
 
 
@@ -43,7 +45,8 @@ class Auditor:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._ledger, self._background, self._metrics = store, ledger, background, metrics
+        self._store = for_people(store)  # nobody waits for it, and what was learned is not to be lost
+        self._ledger, self._background, self._metrics = ledger, background, metrics
         self._clock = clock
         self._alarmed: set[str] = set()
 
@@ -79,8 +82,10 @@ class Auditor:
     async def _verdict(
         self, errand: Errand, entry: Entry, attempts: list[Attempt], question: str, kept: CachedAnswer, brought: Brought
     ) -> Verdict:
+        if not may_keep(errand.plan, brought.answering, brought.finish, brought.data, brought.form):
+            return "unsure"  # a refusal, half an answer or a fallback's: no measure of one that was fit to be kept
         old, new = text_of(kept), answer_text(brought.data, brought.form)
-        if old is None or new is None:  # tool calls, several choices: compared as they are
+        if old is None or new is None:  # tool calls, several choices
             return "unsure"
         judge = errand.runtime.policy.cache_setup.judge
         if judge is None:
@@ -102,17 +107,22 @@ class Auditor:
             seen = Observation(hit.score, verdict == "right")
             try:
                 served = await self._store.served(errand.request.request_id)
-                if verdict == "right":
-                    if served is not None:
-                        await self._store.observe(served.exact, seen, keep_s(errand))
-                    await self._store.observe(route_subject(route), seen, ROUTE_KNOWN_S)
+                if served is not None and verdict == "right":
+                    await self._confirm(served.exact, seen, errand)
                 elif served is not None:
-                    await retract(self._store, served, route, embedding)
+                    await retract(self._store, served, hit.answer.id, embedding)
+                    await self._store.observe(route_subject(route), seen, ROUTE_KNOWN_S)
                 await self._store.observe(audit_subject(route), seen, ROUTE_KNOWN_S)
+                await self._watch(route, errand.plan.cache)
             except StoreUnavailable as exc:
                 log.warning("route '%s': what an audit found cannot be kept: %s", route, exc)
-                return
-        await self._watch(route, errand.plan.cache)
+
+    async def _confirm(self, exact: bytes, seen: Observation, errand: Errand) -> None:
+        """What was seen of a pair: evidence for its entry; and, the first time, for the route, which one pair must not move."""
+        is_first = not await self._store.observations(exact)
+        await self._store.observe(exact, seen, keep_s(errand))
+        if is_first:
+            await self._store.observe(route_subject(errand.plan.route), seen, ROUTE_KNOWN_S)
 
     async def _watch(self, route: str, rule: CacheRule) -> None:
         """The route's precision, and an alarm when the share of wrong hits is above the budget beyond doubt."""
@@ -121,7 +131,8 @@ class Auditor:
             return
         right = sum(o.is_same for o in seen)
         self._metrics.precision(route, right / len(seen))
-        is_over = 1.0 - wilson(right, len(seen))[1] > rule.false_hit_budget
+        # A few wrong ones at least: looked at after every audit, an interval alone would be left by chance sooner or later.
+        is_over = len(seen) - right >= WRONG_MIN and 1.0 - wilson(right, len(seen))[1] > rule.false_hit_budget
         self._metrics.alarm(route, is_over)
         if is_over and route not in self._alarmed:
             self._alarmed.add(route)
@@ -136,17 +147,14 @@ class Auditor:
 
     async def _compare(self, errand: Errand, near: tuple[Neighbour, float], answer: CachedAnswer) -> None:
         neighbour, score = near
-        kept = await self._store.get(neighbour.exact)
-        old, new = text_of(kept) if kept is not None else None, text_of(answer)
-        if old is None or new is None:
-            return
-        verdict = await self._compared(errand, old, new)
-        if verdict == "unsure":
-            return
-        seen = Observation(score, verdict == "right")
         try:
-            await self._store.observe(neighbour.exact, seen, keep_s(errand))
-            await self._store.observe(route_subject(errand.plan.route), seen, ROUTE_KNOWN_S)
+            kept = await self._store.get(neighbour.exact)
+            old, new = text_of(kept) if kept is not None else None, text_of(answer)
+            if old is None or new is None:
+                return
+            verdict = await self._compared(errand, old, new)
+            if verdict != "unsure":
+                await self._confirm(neighbour.exact, Observation(score, verdict == "right"), errand)
         except StoreUnavailable as exc:
             log.warning("route '%s': what a comparison found cannot be kept: %s", errand.plan.route, exc)
 

@@ -43,7 +43,11 @@ def may_keep(plan: Plan, answering: Attempt, finish: str | None, data: bytes, fo
         drafts = read_drafts(data, is_stream=form == "stream", chances={})
     except UnreadableAnswer:
         return False
-    return bool(drafts) and not any(_declines(draft) for draft in drafts)
+    return bool(drafts) and not any(_is_empty(draft, data) or _declines(draft) for draft in drafts)
+
+
+def _is_empty(draft: Draft, data: bytes) -> bool:
+    return not (draft.text or draft.refusal or draft.calls or b'"audio"' in data)
 
 
 def _declines(draft: Draft) -> bool:
@@ -62,9 +66,12 @@ def keep_s(errand: Errand) -> float:
 
 
 def kept_answer(
-    errand: Errand, key: CacheKey, id_: str, data: bytes, answering: Attempt, space: str | None, now: float
+    errand: Errand, key: CacheKey, id_: str, data: bytes, answering: Attempt, space: str | None, asked_at: float
 ) -> CachedAnswer:
-    """An answer as the store keeps it. id_: of the entry that has its cost. space: of the embedding kept with it."""
+    """An answer as the store keeps it. id_: of the entry that has its cost. space: of the embedding kept with it.
+
+    asked_at: seconds since 1970; its age counts from there, and of two answers the one asked for later is the newer.
+    """
     assert answering.usage is not None, "an answer without usage is not kept"
     request, plan = errand.request, errand.plan
     return CachedAnswer(
@@ -78,8 +85,8 @@ def kept_answer(
         tenant=owner(errand.tenant, plan.cache.scope),
         route=plan.route,
         space=space,
-        stored_at=now,
-        fresh_until=now + min(plan.cache.ttl_s, request.cache_ttl_s or plan.cache.ttl_s),
+        stored_at=asked_at,
+        fresh_until=asked_at + min(plan.cache.ttl_s, request.cache_ttl_s or plan.cache.ttl_s),
     )
 
 

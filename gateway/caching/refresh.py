@@ -43,7 +43,7 @@ class Refresher:
             return
         entry = background_entry(errand)
         attempts: list[Attempt] = []
-        started = self._clock()
+        started, asked_at = self._clock(), self._now()
         try:
             brought = await run_errand(errand, entry, attempts, self._clock)
             if brought is not None:
@@ -60,11 +60,22 @@ class Refresher:
         if brought is None or not may_keep(errand.plan, brought.answering, brought.finish, brought.data, brought.form):
             return
         space = matcher.space if matcher is not None and embedding is not None else None
-        answer = kept_answer(errand, key, entry.request_id, brought.data, brought.answering, space, self._now())
+        answer = kept_answer(errand, key, entry.request_id, brought.data, brought.answering, space, asked_at)
         await self._store.put(key, answer, embedding, keep_s(errand))
 
     async def _embed_again(self, errand: Errand, key: CacheKey, hit: Hit, matcher: Matcher) -> None:
         embedded = await matcher.embedder.embed(key.question or "")
-        left_s = hit.answer.stored_at + keep_s(errand) - self._now()
-        if embedded is not None and left_s > 0:
-            await self._store.put(key, replace(hit.answer, space=matcher.space), embedded.vector, left_s)
+        if embedded is None:
+            return
+        if embedded.cost_nusd and has_place(self._ledger):
+            entry = background_entry(errand)
+            entry.cache_entry, entry.overhead_nusd = hit.answer.id, embedded.cost_nusd
+            settle_background(entry, [], errand.runtime.policy.models)
+            self._ledger.put(entry)
+        kept = await self._store.get(key.exact)
+        if kept is None or kept.id != hit.answer.id:
+            return  # taken back or replaced meanwhile
+        rule, until = errand.plan.cache, kept.fresh_until
+        left_s = min(kept.stored_at + rule.ttl_s, until) + rule.stale_s - self._now()
+        if left_s > 0:
+            await self._store.put(key, replace(kept, space=matcher.space), embedded.vector, left_s)

@@ -35,12 +35,14 @@ COMPARED_SHARE: Final = 0.1
 class Visit:
     """What came of it so far. key: None for a request that neither reads nor fills the cache.
 
-    cost_nusd: of the embedding. near: the likeliest candidate that was not served, with the verifier's score.
+    began_at: seconds since 1970. cost_nusd: of the embedding.
+    near: the likeliest candidate that was not served, with the verifier's score.
     """
 
     errand: Errand
     key: CacheKey | None = None
     matcher: Matcher | None = None
+    began_at: float = 0.0
     outcome: CacheOutcome = "bypass"
     hit: Hit | None = None
     is_stale: bool = False
@@ -91,7 +93,7 @@ class Caching:
 
     async def visit(self, request: ChatRequest, tenant: Tenant, plan: Plan, runtime: Runtime) -> Visit:
         """Look the request up. Raises ClientError for a body that cannot be read whole."""
-        visit = Visit(Errand(request, tenant, plan, runtime, "refresh"))
+        visit = Visit(Errand(request, tenant, plan, runtime, "refresh"), began_at=self._now())
         if is_cacheable(request, plan):
             visit.matcher = runtime.matcher if plan.cache.mode == "semantic" else None
             space = visit.matcher.space if visit.matcher is not None else ""
@@ -187,9 +189,12 @@ class Caching:
         if errand.request.cache == "refresh":  # else the look-up has made it
             await self._embed(visit, key)
         space = visit.matcher.space if visit.matcher is not None and visit.embedding is not None else None
-        answer = kept_answer(errand, key, errand.request.request_id, data, answering, space, self._now())
+        answer = kept_answer(errand, key, errand.request.request_id, data, answering, space, visit.began_at)
         if visit.flight is not None:
             visit.flight.land(answer)
+        newer = await self._store.get(key.exact)
+        if newer is not None and newer.stored_at > visit.began_at:
+            return  # asked later and answered sooner, as by a refresh
         await self._store.put(key, answer, visit.embedding, keep_s(errand))
         if visit.near is not None and self._draw() < COMPARED_SHARE:
             self._auditor.compare(errand, visit.near, answer)

@@ -53,6 +53,9 @@ def run(args: argparse.Namespace) -> int:
     """Score and write."""
     if args.scores.is_dir():
         raise UsageError(f"--scores {args.scores}: a directory is there; name a file")
+    args.scores = args.scores.resolve()  # a link stays a link
+    if args.scores.exists() and not args.scores.is_file():
+        raise UsageError(f"--scores {args.scores}: that is no plain file, and would be replaced by one; name another")
     if args.scores.exists() and args.pairs.exists() and os.path.samefile(args.scores, args.pairs):
         raise UsageError(f"--scores {args.scores}: that is the file of the pairs; name another")
     progress = Progress()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,12 @@ def run(args: argparse.Namespace) -> int:
         progress.close()
     print(_told(pairs, report))
     print(f"wrote {args.out} ({card['name']} {card['version']}); its card: {args.out / 'card.md'}")
+    if bar_of(curves_of(fitted.arrays), BUDGET) > 1:
+        print(
+            f"warning: so few pairs cannot show that a budget of {BUDGET:.0%} is kept, so a route that asks for it serves no "
+            "similar question; give more pairs, or a larger false_hit_budget",
+            file=sys.stderr,
+        )
     return 0
 
 

@@ -49,7 +49,7 @@ def feedback_routes(
 
 async def _told(cache: CacheFeedback, entry: Entry, value: float) -> int:
     is_repeat = any(earlier.value * value > 0 for earlier in entry.feedback)
-    given = Given(entry.request_id, entry.key, entry.team, entry.route, entry.cache, entry.cache_entry, is_repeat)
+    given = Given(entry.request_id, entry.key, entry.team, entry.cache, entry.cache_entry, is_repeat)
     try:
         return await cache.tell(given, value)
     except StoreUnavailable as exc:

@@ -81,7 +81,7 @@ async def hit(store: MemoryStore, request_id: str = "hit", n: int = 0) -> Served
 
 
 def given(request_id: str = "hit", cache: str = "hit-semantic", entry: str | None = "kept-0", **fields: Any) -> Given:
-    return Given(request_id, fields.pop("key", "k"), fields.pop("team", None), "r", cache, entry, **fields)
+    return Given(request_id, fields.pop("key", "k"), fields.pop("team", None), cache, entry, **fields)
 
 
 def on_a_filled_store(scenario: Callable[[MemoryStore, CacheFeedback], Awaitable[None]]) -> None:
@@ -103,7 +103,7 @@ def test_a_bad_semantic_hit_goes_with_its_neighbourhood_and_leaves_a_counter_exa
         (objection,) = near.objections
         assert (objection.asked, objection.kept) == (ASKED, KEPT[0])
         assert objection.similarity == pytest.approx(1.0, abs=0.01)  # it is found where the question lies, not the answer
-        assert await store.observations(route_subject("r")) == (Observation(0.97, False),)
+        assert await store.observations(route_subject("r")) == ()  # which others share: one caller does not decide for them
 
     on_a_filled_store(scenario)
 
@@ -118,13 +118,13 @@ def test_whatever_is_below_zero_evicts_and_zero_does_nothing() -> None:
     on_a_filled_store(scenario)
 
 
-def test_a_good_semantic_hit_is_evidence_for_its_entry_and_its_route() -> None:
+def test_a_good_semantic_hit_is_evidence_for_its_entry_and_not_for_the_route() -> None:
     async def scenario(store: MemoryStore, feedback: CacheFeedback) -> None:
         await hit(store)
         assert await feedback.tell(given(), 1.0) == 0
         assert await left(store) == KEPT
         assert await store.observations(exact(0)) == (Observation(0.97, True),)
-        assert await store.observations(route_subject("r")) == (Observation(0.97, True),)
+        assert await store.observations(route_subject("r")) == ()
 
     on_a_filled_store(scenario)
 
@@ -195,7 +195,7 @@ def test_an_entry_matched_exactly_only_goes_alone() -> None:
 def test_without_an_embedding_that_fits_the_kept_ones_stands_in(embedding: Embedding | None) -> None:
     async def scenario(store: MemoryStore, feedback: CacheFeedback) -> None:
         served = await hit(store)
-        assert await retract(store, served, "r", embedding) == 3
+        assert await retract(store, served, "kept-0", embedding) == 3
         near = await store.nearest(PARTITION, vector(KEPT[0]), 5)
         assert [(o.asked, o.kept) for o in near.objections] == [(ASKED, KEPT[0])]
         assert near.objections[0].similarity == pytest.approx(1.0, abs=0.01)
@@ -203,12 +203,15 @@ def test_without_an_embedding_that_fits_the_kept_ones_stands_in(embedding: Embed
     on_a_filled_store(scenario)
 
 
-def test_an_entry_that_was_replaced_meanwhile_is_found_by_its_request() -> None:
+def test_what_took_the_place_of_a_bad_answer_is_not_blamed_for_it() -> None:
     async def scenario(store: MemoryStore, feedback: CacheFeedback) -> None:
         await hit(store)
         fresh = answer(0, KEPT[0], id_="fresh")
         await store.put(CacheKey(PARTITION, exact(0), KEPT[0]), fresh, vector(KEPT[0]), HOUR_S)
-        assert await feedback.tell(given(), -1.0) == 3
+        assert await feedback.tell(given(), -1.0) == 0
+        assert await left(store) == KEPT
+        assert await feedback.tell(given(), 1.0) == 0
+        assert await store.observations(exact(0)) == ()  # nor praised
         assert len((await store.nearest(PARTITION, vector(ASKED), 5)).objections) == 1
 
     on_a_filled_store(scenario)
@@ -256,7 +259,23 @@ def test_a_store_that_fails_is_told_and_a_second_try_does_all_of_it_once(call: s
         store.fails = ""
         assert await feedback.tell(given(), -1.0) == 1
         assert len((await store.nearest(PARTITION, vector(ASKED), 5)).objections) == 1
-        assert await store.observations(route_subject("r")) == (Observation(0.97, False),)
+
+    asyncio.run(scenario())
+
+
+def test_a_store_that_is_full_loses_the_bad_answer_first_and_keeps_the_counter_example_then() -> None:
+    class Full(MemoryStore):
+        async def oppose(self, partition: bytes, objection: Objection, embedding: Embedding, ttl_s: float) -> None:
+            if len(self):
+                raise StoreUnavailable("full", "no room")
+            await super().oppose(partition, objection, embedding, ttl_s)
+
+    async def scenario() -> None:
+        store = Full(1_000_000)
+        await store.put(CacheKey(PARTITION, exact(0), KEPT[0]), answer(0, KEPT[0]), vector(KEPT[0]), HOUR_S)
+        await hit(store)
+        assert await CacheFeedback(store, embed).tell(given(), -1.0) == 1
+        assert len((await store.nearest(PARTITION, vector(ASKED), 5)).objections) == 1
 
     asyncio.run(scenario())
 
@@ -278,7 +297,6 @@ def test_a_thumb_down_on_one_replica_is_a_miss_on_the_other() -> None:
         near = await there.nearest(PARTITION, vector(ASKED), 5)
         assert {n.question for n in near.answers} == set(KEPT[3:])
         assert [(o.asked, o.kept) for o in near.objections] == [(ASKED, KEPT[0])]
-        assert await there.observations(route_subject("r")) == (Observation(0.97, False),)
 
     with RedisServer() as redis:
         asyncio.run(replicas(redis.url))

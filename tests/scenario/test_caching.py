@@ -283,6 +283,45 @@ def test_an_audit_that_finds_a_hit_right_changes_nothing(tmp_path: Path) -> None
         assert gateway.entry(hit)["cost_nusd"] == 0
 
 
+@pytest.mark.parametrize(
+    "fresh",
+    [Says("I'm sorry, but I can't help with that."), Says("No", finish="length"), Says("No", finish="content_filter")],
+    ids=["declined", "length", "filtered"],
+)
+def test_an_audit_does_not_measure_an_answer_by_what_is_none(tmp_path: Path, fresh: Says) -> None:
+    def play(call: Call) -> Says:
+        return fresh if call.prompt == ALIKE else Says("Canberra")
+
+    with Upstream(play) as upstream, LiveGateway(tmp_path, policy(upstream.url, "{mode: semantic, audit: 1}")) as gateway:
+        gateway.chat(ASKED)
+        assert cache_of(gateway.chat(ALIKE)) == "hit-semantic"
+        said = 'turnout_cache_audits_total{route="all",verdict="unsure"} 1.0'
+        eventually(lambda: said in gateway.http.get("/metrics").text, "no audit took place")
+        assert cache_of(gateway.chat(ASKED)) == "hit-exact"
+
+
+def test_of_two_answers_the_one_asked_for_later_is_kept(tmp_path: Path) -> None:
+    def first_is_slow(call: Call) -> Says:
+        if call.number == 1:
+            time.sleep(0.7)  # both are answered after it, in this order
+        return Says(f"answer {call.number}")
+
+    with Upstream(first_is_slow) as upstream, LiveGateway(tmp_path, policy(upstream.url, "{mode: exact}")) as gateway:
+        with ThreadPoolExecutor(1) as pool:
+            slow = pool.submit(gateway.chat, ASKED)
+            eventually(lambda: len(upstream.asked(ASKED)) == 1, "nothing was asked upstream")
+            assert text_of(gateway.chat(ASKED, headers={"x-turnout-cache": "refresh"})) == "answer 2"
+            assert text_of(slow.result()) == "answer 1"
+        assert text_of(gateway.chat(ASKED)) == "answer 2"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_empty_answer_is_not_kept(tmp_path: Path, stream: bool) -> None:
+    with Upstream(lambda call: Says("")) as upstream, LiveGateway(tmp_path, policy(upstream.url, "{mode: exact}")) as gateway:
+        gateway.chat(ASKED, stream=stream)
+        assert gateway.chat(ASKED, stream=stream).headers["x-turnout-cache"] == "miss"
+
+
 def test_no_audit_where_the_policy_wants_none(tmp_path: Path) -> None:
     rule = "{mode: semantic, audit: 0}"
     with Upstream(lambda call: Says(ANSWER)) as upstream, LiveGateway(tmp_path, policy(upstream.url, rule)) as gateway:

@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 from classifiers.pairs.rules import CHARS_MAX, differs
 
 SAME = [
+    # what is asked of words is said otherwise, or they are not the matter
+    ("What is the correct way to hold a chisel?", "What's the correct way to hold a chisel?"),
+    ("Translate to Italian: begin now", "please translate to Italian: begin now"),
+    (
+        f"{'Every clause of this contract is to be read with care. ' * 12}Who pays?",
+        f"{'every clause of this contract is to be read with care. ' * 12}who pays",
+    ),
     # case, space, punctuation
     ("How do I reset my router?", "how do i reset my router"),
     ("How do I reset my router?", "  How do I  reset\nmy router ??? "),
@@ -80,7 +87,22 @@ SAME = [
     ("take care of it", "take care of it!"),
 ]
 
+LONG_TEXT = " ".join(f"Clause {n} says that party number {n} pays the other." for n in range(2, 14))
 DIFFERENT = [
+    # one word of a long text, or one that stands elsewhere in it as well
+    (f"{LONG_TEXT} Who gains by it?", f"{LONG_TEXT} Who loses by it?", "words"),
+    ("Anna likes Bob. Bob likes Carl. Who likes Bob?", "Anna likes Bob. Bob likes Carl. Who likes Carl?", "order"),
+    ("How do I merge develop into main?", "How do I merge main into develop?", "order"),
+    # letters that are names
+    ("Is A a subset of B?", "Is B a subset of A?", "order"),
+    ("What does too much vitamin A do?", "What does too much vitamin do?", "name"),
+    # code, and texts that are the matter themselves
+    ("What does print(a, b) do?", "What does print(b, a) do?", "code"),
+    ("Explain:\nfor x in y:\n    a()\n    b()", "Explain:\nfor x in y:\n    a()\nb()", "code"),
+    ("Fix the spelling: recieve", "Fix the spelling: receive", "quotation"),
+    ("Translate to Italian: begin now", "Translate to Italian: start now", "quotation"),
+    ("How many letters are in banana?", "How many letters are in bananna?", "quotation"),
+    ("Is this ladder safe?", "Is this ladder unsafe?", "negation"),
     # numbers, dates, versions, money, units
     ("What happened in 1989?", "What happened in 1991?", "number"),
     ("Name three rivers in Wales", "Name 4 rivers in Wales", "number"),
@@ -272,7 +294,7 @@ def test_courtesy_does_not_count(text: str) -> None:
     assert differs(text, f"Hello! {text} Thank you.") is None
 
 
-@given(SENTENCES, st.integers(2, 10**12))
+@given(SENTENCES.filter(lambda text: len(text) < 400), st.integers(2, 10**12))
 def test_another_number_always_counts(text: str, number: int) -> None:
     reason = differs(f"{text} {number} grams", f"{text} {number + 1} grams")
     assert reason is not None
