@@ -42,7 +42,7 @@ def load_router(path: Path, env: Mapping[str, str] | None = None) -> Router:
     text = _read(path)
     policy = _compiled(path, text, env)
     needs_classifier = bool({"class", "confidence", "quality"} & policy.needs)
-    is_semantic = "semantic" in (policy.cache.mode, *(r.cache.mode for r in policy.routes))
+    is_semantic = "semantic" in policy.cache_modes
     needs_embedder = bool((JUDGED | {"confidence"}) & policy.needs) or bool(policy.faqs) or is_semantic
     try:
         embedder = _embedder() if needs_embedder else None

@@ -37,8 +37,7 @@ def check_embedder(policy: Policy, static: StaticEmbedder | None) -> None:
 
     static: None where no route looks for similar questions, or decides by a classifier.
     """
-    routes = (policy.cache.mode, *(route.cache.mode for route in policy.routes))
-    if static is not None and "semantic" in routes and not isinstance(policy.cache_setup.embedder, EmbeddingModel):
+    if static is not None and "semantic" in policy.cache_modes and not isinstance(policy.cache_setup.embedder, EmbeddingModel):
         _local(policy, static)
 
 

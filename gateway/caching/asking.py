@@ -44,6 +44,11 @@ class Brought:
     answering: Attempt
 
 
+def form_of(request: ChatRequest) -> Form:
+    """The form in which this request's answer comes."""
+    return "stream" if request.is_stream else "whole"
+
+
 async def run_errand(
     errand: Errand, entry: Entry, attempts: list[Attempt], clock: Callable[[], float] = time.monotonic
 ) -> Brought | None:
@@ -77,7 +82,7 @@ async def _whole(execution: Execution, request: ChatRequest) -> Brought:
             break
         pieces = await execution.read()
     assert execution.answering is not None, "begin says who answers, or raises"
-    return Brought(b"".join(data), "stream" if request.is_stream else "whole", finish, execution.answering)
+    return Brought(b"".join(data), form_of(request), finish, execution.answering)
 
 
 def background_entry(errand: Errand) -> Entry:

@@ -7,7 +7,7 @@ from typing import Final
 from gateway.attempt import Attempt
 from gateway.cache.base import CachedAnswer, CacheKey, Form
 from gateway.cache.keys import owner
-from gateway.caching.asking import Errand
+from gateway.caching.asking import Errand, form_of
 from gateway.cascade.checks import refuses
 from gateway.cascade.draft import Draft, UnreadableAnswer, read_drafts
 from gateway.chat import WELL_FINISHED
@@ -54,13 +54,8 @@ def _declines(draft: Draft) -> bool:
     return bool(draft.refusal) or (not draft.calls and refuses(draft.text) is not None)
 
 
-def form_of(request: ChatRequest) -> Form:
-    """The form in which this request's answer comes."""
-    return "stream" if request.is_stream else "whole"
-
-
 def keep_s(errand: Errand) -> float:
-    """Seconds for which an answer is kept: what the route, and the caller, allow."""
+    """Seconds for which an answer is kept, and how old one may be to be given: what the route, and the caller, allow."""
     rule, asked_s = errand.plan.cache, errand.request.cache_ttl_s
     return rule.ttl_s + rule.stale_s if asked_s is None else min(asked_s, rule.ttl_s + rule.stale_s)
 

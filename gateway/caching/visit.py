@@ -14,10 +14,10 @@ from gateway.cache.flights import Flight, Flights
 from gateway.cache.guarded import for_request
 from gateway.cache.keys import cache_key
 from gateway.cache.semantic import Hit, Matcher
-from gateway.caching.asking import Errand
+from gateway.caching.asking import Errand, form_of
 from gateway.caching.audit import Auditor
 from gateway.caching.background import Background
-from gateway.caching.keeping import KEPT_BYTES_MAX, form_of, is_cacheable, keep_s, kept_answer, may_keep
+from gateway.caching.keeping import KEPT_BYTES_MAX, is_cacheable, keep_s, kept_answer, may_keep
 from gateway.caching.refresh import Refresher
 from gateway.ledger.base import CacheOutcome
 from gateway.metrics import Metrics
@@ -156,9 +156,7 @@ class Caching:
 
     def _is_young(self, visit: Visit, answer: CachedAnswer) -> bool:
         """Whether an answer's age is one that the route, and the caller, allow."""
-        rule, asked_s = visit.errand.plan.cache, visit.errand.request.cache_ttl_s
-        limit_s = rule.ttl_s + rule.stale_s if asked_s is None else min(asked_s, rule.ttl_s + rule.stale_s)
-        return self._age_s(answer) < limit_s
+        return self._age_s(answer) < keep_s(visit.errand)
 
     def _age_s(self, answer: CachedAnswer) -> float:
         return max(self._now() - answer.stored_at, 0.0)

@@ -20,8 +20,7 @@ MB = 1024 * 1024
 def find_cache(settings: Settings, router: Router) -> Iterator[Finding]:
     """The store, and the embedder and verifier if some route looks for similar questions. Never raises for what is wrong."""
     policy = router.policy
-    modes = {policy.cache.mode, *(route.cache.mode for route in policy.routes)}
-    if modes == {"off"}:
+    if policy.cache_modes == {"off"}:
         yield Finding("ok", "cache", "no route has one")
         return
     yield _store(settings)

@@ -19,7 +19,7 @@ from gateway.policy.compile_cascade import Rungs, compile_rungs, savings
 from gateway.policy.compile_models import serve
 from gateway.policy.conditions import BadCondition, Every, Test, compile_condition, model_globs
 from gateway.policy.errors import PolicyError, Problem
-from gateway.policy.model import AnswerRule, CacheRule, Calibration, Retry, Saving, SelectRule, Timeouts
+from gateway.policy.model import AnswerRule, CacheMode, CacheRule, Calibration, Retry, Saving, SelectRule, Timeouts
 from gateway.policy.problems import problem_of, unknown_name
 from gateway.policy.schema_cache import CacheSetup, CacheSpec
 from gateway.policy.select import misplaced
@@ -84,6 +84,11 @@ class Policy:
     globs: tuple[Test, ...]  # names other than `auto` and the models' that some route asks for
     needs: frozenset[str]  # facts that some decision looks at
     tests: tuple[schema.TestSpec, ...]
+
+    @property
+    def cache_modes(self) -> frozenset[CacheMode]:
+        """How any request may use the cache: those of the routes and of the defaults."""
+        return frozenset((self.cache.mode, *(route.cache.mode for route in self.routes)))
 
 
 def compile_policy(file: str, text: str, *, env: Mapping[str, str], price_of: PriceLookup, read_file: ReadFile) -> Policy:

@@ -64,8 +64,3 @@ def check_setup(setup: CacheSetup, spec: schema.PolicyFile, is_semantic: bool, p
         problem(place, message)
     if spec.models[name].price == "unknown":  # what deciding costs is booked, and counts against what the cache saves
         problem(place, f"model '{name}' has `price: unknown`; say what its tokens cost, 0 if nothing")
-
-
-def embedding_model(setup: CacheSetup) -> str | None:
-    """The name of the model that makes the embeddings, None where the gateway makes them itself."""
-    return setup.embedder.model if isinstance(setup.embedder, EmbeddingModel) else None
