@@ -127,6 +127,15 @@ class LedgerUnavailable(Refused):
         super().__init__(message, status=503, code="ledger_unavailable", retry_after_s=5)
 
 
+class StoreUnavailable(Exception):
+    """A store over the network cannot be asked just now. No caller sees it: whoever asks goes on without."""
+
+    def __init__(self, cause: str, message: str) -> None:
+        """cause: one word for metrics (timeout, connection, full, readonly, auth, unsupported, protocol …)."""
+        super().__init__(message)
+        self.cause = cause
+
+
 def status_of(error: TurnoutError) -> int:
     """The HTTP status that says so."""
     if isinstance(error, ClientError | Refused):

@@ -11,13 +11,14 @@ import httpx
 import msgspec
 import pytest
 
-from gateway.cache.base import CachedAnswer, CacheKey, Kept, Observation, Selection, StoreUnavailable
+from gateway.cache.base import CachedAnswer, CacheKey, Kept, Observation, Selection
 from gateway.cache.memory import MemoryStore
 from gateway.chat import completion
 from gateway.chat_forms import to_events
 from gateway.edge.admin import admin_routes
 from gateway.edge.auth import Operator
 from gateway.edge.cache_entries import ANSWER_CHARS_MAX, kept_json
+from gateway.errors import StoreUnavailable
 from gateway.metrics import Metrics
 from gateway.settings import Settings, load_settings
 from gateway.usage import Usage

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Place, Served, StoreUnavailable
+from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Place, Served
 from gateway.cache.feedback import CacheFeedback
 from gateway.cache.memory import MemoryStore
 from gateway.edge.auth import Operator
 from gateway.edge.feedback import COMMENT_BYTES_MAX, feedback_routes, read_feedback
-from gateway.errors import ClientError
+from gateway.errors import ClientError, StoreUnavailable
 from gateway.ledger.base import Entry, Feedback
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.writer import LedgerWriter

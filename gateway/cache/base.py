@@ -146,15 +146,6 @@ class Kept:
     observations: tuple[Observation, ...] = ()
 
 
-class StoreUnavailable(Exception):
-    """The store cannot be asked just now. Raised by backends, turned into a miss by gateway/cache/guarded.py."""
-
-    def __init__(self, cause: str, message: str) -> None:
-        """cause: one word for metrics (timeout, connection, full, readonly, auth, unsupported, protocol …)."""
-        super().__init__(message)
-        self.cause = cause
-
-
 class Store(Protocol):
     """Where answers are kept. Bounded; forgets the least recently used first; forgets what is past its time.
 

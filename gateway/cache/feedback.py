@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.cache.base import Embedding, Objection, Observation, Place, Served, Store, StoreUnavailable
+from gateway.cache.base import Embedding, Objection, Observation, Place, Served, Store
+from gateway.errors import StoreUnavailable
 
 NEAR: Final = 0.93
 """Cosine above which a question shares the fate of a bad answer's. On Quora's pairs, what is nearer asks the same in 76 %

@@ -19,9 +19,9 @@ from gateway.cache.base import (
     Selection,
     Served,
     Store,
-    StoreUnavailable,
 )
 from gateway.cache.outage import Outages
+from gateway.errors import StoreUnavailable
 
 DEADLINE_S: Final = 0.05
 PATIENT_S: Final = 5.0

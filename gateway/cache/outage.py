@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from gateway.cache.base import StoreUnavailable
+from gateway.errors import StoreUnavailable
 
 log = logging.getLogger("turnout.cache")
 

@@ -26,11 +26,11 @@ from gateway.cache.base import (
     Selection,
     Served,
 )
-from gateway.cache.redis_link import Command, fault_of
 from gateway.cache.redis_selected import newest, selected
 from gateway.cache.redis_session import Listener, RedisSession
 from gateway.cache.redis_vectors import SEARCHES_MAX, SPARE, WIDER, Found, added, cosines, removed_if_dangling, search
 from gateway.cache.vectors import unit
+from gateway.redis_link import Command, fault_of
 
 TTL_MAX_S: Final = 10 * 366 * 86_400.0
 REMOVED_AT_ONCE: Final = 200

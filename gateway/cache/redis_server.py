@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.cache.base import StoreUnavailable
-from gateway.cache.redis_link import RedisLink
+from gateway.errors import StoreUnavailable
+from gateway.redis_link import RedisLink
 
 VECTOR_COMMANDS: Final = ("VADD", "VSIM", "VREM", "VEMB", "VRANDMEMBER")
 

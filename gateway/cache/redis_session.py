@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
-from gateway.cache.base import StoreUnavailable
-from gateway.cache.redis_link import Command, RedisLink
 from gateway.cache.redis_server import Server, look_at
 from gateway.cache.redis_wire import Broken
+from gateway.errors import StoreUnavailable
+from gateway.redis_link import Command, RedisLink
 
 log = logging.getLogger("turnout.cache")
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.cache.base import Embedding
-from gateway.cache.redis_link import Command
 from gateway.cache.redis_wire import Broken
+from gateway.redis_link import Command
 
 EXPLORED: Final = 100
 """Candidates that a search keeps (EF): at 85,000 questions 97 % of the five nearest are found, 94 % with 100, 88 % with 50."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.attempt import Attempt
-from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Neighbour, Observation, Store, StoreUnavailable
+from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Neighbour, Observation, Store
 from gateway.cache.evidence import audit_subject, route_subject
 from gateway.cache.feedback import retract
 from gateway.cache.guarded import for_people
@@ -20,6 +20,7 @@ from gateway.caching.background import Background
 from gateway.caching.compare import Verdict, compare_texts, judge_body, read_verdict
 from gateway.caching.keeping import answer_text, keep_s, may_keep, text_of
 from gateway.chat import read_head
+from gateway.errors import StoreUnavailable
 from gateway.interval import wilson
 from gateway.ledger.base import Entry
 from gateway.ledger.booking import settle_background

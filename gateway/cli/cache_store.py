@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.cache.base import Selection, Store, StoreUnavailable
+from gateway.cache.base import Selection, Store
 from gateway.cache.opening import open_store
 from gateway.edge.cache_entries import kept_json
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, StoreUnavailable
 
 
 async def inspect_directly(redis_url: str, selection: Selection, limit: int) -> list[dict[str, Any]]:

@@ -7,10 +7,10 @@ from typing import Any, Final, TypeVar
 
 from fastapi import APIRouter, Request
 
-from gateway.cache.base import Selection, Store, StoreUnavailable
+from gateway.cache.base import Selection, Store
 from gateway.edge.auth import Operator
 from gateway.edge.cache_entries import LIMIT, SELECTORS, kept_json, read_limit, read_selection
-from gateway.errors import ClientError, Refused
+from gateway.errors import ClientError, Refused, StoreUnavailable
 from gateway.metrics import Metrics
 
 RETRY_AFTER_S: Final = 5.0

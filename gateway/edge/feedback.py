@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request
 
-from gateway.cache.base import StoreUnavailable
 from gateway.cache.feedback import CacheFeedback, Given
 from gateway.edge.asgi import read_body
 from gateway.edge.auth import Operator, authenticate
-from gateway.errors import ClientError, Refused
+from gateway.errors import ClientError, Refused, StoreUnavailable
 from gateway.ledger.base import Entry, Feedback
 from gateway.ledger.writer import LedgerWriter
 

@@ -10,21 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.cache.base import (
-    CachedAnswer,
-    CacheKey,
-    Embedding,
-    Objection,
-    Observation,
-    Place,
-    Served,
-    Store,
-    StoreUnavailable,
-)
+from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Objection, Observation, Place, Served, Store
 from gateway.cache.evidence import route_subject
 from gateway.cache.feedback import NEAR, CacheFeedback, Given, retract
 from gateway.cache.memory import MemoryStore
 from gateway.cache.opening import open_store
+from gateway.errors import StoreUnavailable
 from gateway.usage import Usage
 from tests.redis_server import RedisServer
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from gateway.cache.base import Near, Objection, Observation, Selection, Served, StoreUnavailable
+from gateway.cache.base import Near, Objection, Observation, Selection, Served
 from gateway.cache.guarded import PATIENT_S, WALK_S, Guarded, for_request
 from gateway.cache.memory import MemoryStore
+from gateway.errors import StoreUnavailable
 from tests.contract.store_suite import answer, direction, ids, key
 from tests.virtual_time import run
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from gateway.cache import redis_wire as wire
-from gateway.cache.base import Near, Objection, Observation, Selection, Served, Store, StoreUnavailable
+from gateway.cache.base import Near, Objection, Observation, Selection, Served, Store
 from gateway.cache.redis import RedisStore
+from gateway.errors import StoreUnavailable
 from tests.contract.store_suite import StoreSuite, answer, direction, ids, key
 from tests.redis_server import RedisServer
 

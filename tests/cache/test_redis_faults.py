@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from gateway.cache import redis_wire as wire
-from gateway.cache.base import Near, Observation, Selection, Served, StoreUnavailable
+from gateway.cache.base import Near, Observation, Selection, Served
 from gateway.cache.guarded import DEADLINE_S, Guarded, for_request
 from gateway.cache.memory import MemoryStore
 from gateway.cache.opening import open_store
 from gateway.cache.redis import RedisStore
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, StoreUnavailable
 from tests.contract.store_suite import answer, direction, ids, key
 from tests.redis_server import RedisServer
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from redis import exceptions
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 
-from gateway.cache.base import StoreUnavailable
+from gateway.errors import StoreUnavailable
 
 CONNECTIONS_MAX: Final = 32
 CONNECT_S: Final = 2.0
