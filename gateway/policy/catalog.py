@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.policy.failover import UNBOUNDED, Capacity, Prefill
 from gateway.policy.schema_models import AnthropicProvider, FakeProvider, LiteLLMProvider, LocalProvider, OpenAIProvider
 
 Provider = OpenAIProvider | AnthropicProvider | LiteLLMProvider | LocalProvider | FakeProvider
@@ -45,6 +46,8 @@ class Model:
     id: str
     context_tokens: int | None
     price: Price | None
+    prefill: Prefill = "none"
+    capacity: Capacity = UNBOUNDED
 
 
 PriceLookup = Callable[[Provider, str], TokenPrice | None]

@@ -16,9 +16,13 @@ from gateway.policy import schema, schema_models, schema_routes
 from gateway.policy.catalog import Model, PriceLookup, Provider
 from gateway.policy.compile_cache import cache_rule, check_cache, check_setup
 from gateway.policy.compile_cascade import Rungs, compile_rungs, savings
+from gateway.policy.compile_failover import check_failover, failover
+from gateway.policy.compile_limits import limit_rules
 from gateway.policy.compile_models import serve
 from gateway.policy.conditions import BadCondition, Every, Test, compile_condition, model_globs
 from gateway.policy.errors import PolicyError, Problem
+from gateway.policy.failover import PLAIN, Failover
+from gateway.policy.limits import LimitRule
 from gateway.policy.model import AnswerRule, CacheMode, CacheRule, Calibration, Retry, Saving, SelectRule, Timeouts
 from gateway.policy.problems import problem_of, unknown_name
 from gateway.policy.schema_cache import CacheSetup, CacheSpec
@@ -33,9 +37,10 @@ _File = TypeVar("_File", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Route:
-    """A row of the policy, compiled. Exactly one of `arms`, `cascade`, `select` and `answer` is there.
+    """A row of the policy, compiled. Exactly one of `arms`, `balance`, `cascade`, `select` and `answer` is there.
 
     arms: (model, upper bound of its share in [0, 1]); one arm of 1.0 unless the route splits.
+    balance: (model, weight) of models that are as good as each other.
     cascade: the rungs in order, each with when its answer stands; None for the last. savings: by rung, where prices say.
     """
 
@@ -51,6 +56,8 @@ class Route:
     retry: Retry
     cache: CacheRule
     uses_class: bool
+    balance: tuple[tuple[str, float], ...] = ()
+    failover: Failover = PLAIN
 
     @property
     def calibrations(self) -> tuple[str, ...]:
@@ -61,7 +68,8 @@ class Route:
     def models(self) -> tuple[str, ...]:
         """Every model that a request of this route may be sent to."""
         chosen = self.select.models if self.select else ()
-        return tuple(dict.fromkeys((*(m for m, _ in self.arms), *(m for m, _ in self.cascade), *chosen, *self.fallback)))
+        ways = (*self.arms, *self.balance, *self.cascade)
+        return tuple(dict.fromkeys((*(m for m, _ in ways), *chosen, *self.fallback)))
 
 
 @dataclass(frozen=True)
@@ -78,12 +86,14 @@ class Policy:
     timeouts: Timeouts
     retry: Retry
     cache: CacheRule  # of the defaults
+    failover: Failover  # of the defaults
     cache_setup: CacheSetup
     routes: tuple[Route, ...]
     faqs: Mapping[str, schema.FaqFile]
     globs: tuple[Test, ...]  # names other than `auto` and the models' that some route asks for
     needs: frozenset[str]  # facts that some decision looks at
     tests: tuple[schema.TestSpec, ...]
+    limits: tuple[LimitRule, ...] = ()
 
     @property
     def cache_modes(self) -> frozenset[CacheMode]:
@@ -154,10 +164,12 @@ class _Compiler:
         timeouts = _timeouts(Timeouts(), spec.defaults.timeouts)
         retry = _retry(Retry(), spec.defaults.retry)
         cache = cache_rule(CacheRule(), spec.defaults.cache)
-        routes = tuple(self.route(i, r, timeouts, retry, cache) for i, r in enumerate(spec.routes))
+        trouble = failover(PLAIN, spec.defaults)
+        routes = tuple(self.route(i, r, timeouts, retry, cache, trouble) for i, r in enumerate(spec.routes))
         self.reachable()
         is_semantic = "semantic" in (cache.mode, *(r.cache.mode for r in routes))
         check_setup(spec.cache, spec, is_semantic, self.problem)
+        limits = limit_rules(spec.limits, spec.models, self.problem)
         for i, test in enumerate(spec.tests):
             self.test(i, test)
         if self.problems:
@@ -179,13 +191,20 @@ class _Compiler:
             timeouts=timeouts,
             retry=retry,
             cache=cache,
+            failover=trouble,
             cache_setup=spec.cache,
             routes=routes,
             faqs=self.faqs,
             globs=tuple(test for condition in conditions for test in model_globs(condition)),
             needs=frozenset(needs),
             tests=tuple(spec.tests),
+            limits=limits,
         )
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether requests wait for a place somewhere, which is where priorities count."""
+        return any(p.queue for p in (*self.spec.providers.values(), *self.spec.models.values()))
 
     def cache(self, base: CacheRule, spec: CacheSpec | None, path: Path) -> CacheRule:
         rule = cache_rule(base, spec)
@@ -196,7 +215,9 @@ class _Compiler:
         if name not in self.spec.models:
             self.problem(path, unknown_name("model", name, self.spec.models))
 
-    def route(self, i: int, spec: schema_routes.RouteSpec, timeouts: Timeouts, retry: Retry, cache: CacheRule) -> Route:
+    def route(
+        self, i: int, spec: schema_routes.RouteSpec, timeouts: Timeouts, retry: Retry, cache: CacheRule, trouble: Failover
+    ) -> Route:
         path: Path = ("routes", i)
         if spec.name in RESERVED_ROUTES:
             self.problem((*path, "name"), f"`{spec.name}` is what requests that name a model outright are booked under")
@@ -204,6 +225,10 @@ class _Compiler:
             self.known_model(spec.model, (*path, "model"))
         for k, arm in enumerate(spec.split or ()):
             self.known_model(arm.model, (*path, "split", k, "model"))
+        for k, one in enumerate(spec.balance or ()):
+            self.known_model(one.model, (*path, "balance", k, "model"))
+            if one.model in [other.model for other in (spec.balance or ())[:k]]:
+                self.problem((*path, "balance", k, "model"), f"model '{one.model}' is in this list already; give it a `weight`")
         for k, rung in enumerate(spec.cascade or ()):
             self.known_model(rung.model, (*path, "cascade", k, "model"))
         for key in ("models", "fallback"):
@@ -223,7 +248,7 @@ class _Compiler:
         for k, message in misplaced(spec.models or (), self.models):
             self.problem((*path, "models", k), message)
         rungs = compile_rungs(spec.cascade or [], (*path, "cascade"), self.provider_of, self.calibration, self.problem)
-        return Route(
+        route = Route(
             name=spec.name,
             when=when,
             arms=_arms(spec),
@@ -236,7 +261,11 @@ class _Compiler:
             retry=_retry(retry, spec.retry),
             cache=self.cache(cache, spec.cache, path),
             uses_class=uses_class,
+            balance=tuple((one.model, one.weight) for one in spec.balance or ()),
+            failover=failover(trouble, spec, spec.latency_guard),
         )
+        check_failover(spec, route.models, route.retry.attempts, self.models, self.has_queue, path, self.problem)
+        return route
 
     def provider_of(self, model: str) -> schema_models.ProviderSpec | None:
         spec = self.spec.models.get(model)

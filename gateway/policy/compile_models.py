@@ -10,6 +10,8 @@ from typing import Any
 
 from gateway.policy import schema_models
 from gateway.policy.catalog import BusyPrice, Model, Price, PriceLookup, Provider, TokenPrice
+from gateway.policy.compile_failover import capacity, prefill
+from gateway.policy.failover import Prefill
 from gateway.policy.problems import unknown_name
 from gateway.policy.schema import PolicyFile
 from gateway.policy.source import Path
@@ -81,12 +83,15 @@ class _Models:
         if name == AUTO:
             self.problem(path, "`auto` is the name of the policy's own choice; call this model something else")
         price: Price | None = None
+        goes_on: Prefill = "none"
         provider = providers.get(spec.provider)
         if provider is None:
             self.problem((*path, "provider"), unknown_name("provider", spec.provider, providers, f"model '{name}'"))
-        elif spec.price != "unknown":
-            price = self.price(name, spec, provider)
-        return Model(name, spec.provider, spec.id, spec.context, price)
+        else:
+            goes_on = prefill(spec, provider)
+            if spec.price != "unknown":
+                price = self.price(name, spec, provider)
+        return Model(name, spec.provider, spec.id, spec.context, price, goes_on, capacity(spec))
 
     def price(self, name: str, spec: schema_models.ModelSpec, provider: Provider) -> Price | None:
         if isinstance(spec.price, schema_models.PriceSpec):

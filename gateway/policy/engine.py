@@ -6,34 +6,46 @@ from collections.abc import Mapping, Set
 from dataclasses import replace
 
 from gateway.policy.affinity import pinned_of, stay
+from gateway.policy.balance import balanced
 from gateway.policy.compile import DIRECT, Policy, Route
 from gateway.policy.compile_models import AUTO
-from gateway.policy.model import Answer, Candidate, Decision, Denial, Facts, Plan, SelectRule
+from gateway.policy.model import NOT_ALLOWED, Answer, Candidate, Decision, Denial, Facts, Plan, SelectRule
+from gateway.policy.permit import ANYTHING, Permit
 from gateway.policy.select import choose
 
 FORCED = "forced_route"  # the fact that x-turnout-route sets
 
 
 def decide(
-    policy: Policy, facts: Facts, candidates: Mapping[str, Candidate], draw: float, passed: Set[str] = frozenset()
+    policy: Policy,
+    facts: Facts,
+    candidates: Mapping[str, Candidate],
+    draw: float,
+    passed: Set[str] = frozenset(),
+    permit: Permit = ANYTHING,
 ) -> Decision:
     """What to do with a request. Total: every request gets a Plan, an Answer or a Denial.
 
     candidates: every model of the policy with its state just now. draw: in [0, 1), made once a request,
-    picks the arm of a split. passed: routes whose answer had nothing to say to this request.
+    picks the arm of a split. passed: routes whose answer had nothing to say to this request. permit: what its caller may use.
+
+    INVARIANT: a permit only takes away. It never makes another route match: the one that was meant to catch the request may
+    be there to keep it from the others.
     """
     requested = str(facts.values["model"])
     forced = facts.values.get(FORCED)
+    if permit.models is not None:
+        candidates = {m: c if permit.may_ask(m) else replace(c, unavailable=NOT_ALLOWED) for m, c in candidates.items()}
     if forced is not None:
-        return _forced(policy, str(forced), facts, candidates, draw, passed)
+        return _forced(policy, str(forced), facts, candidates, draw, passed, permit)
     if requested in policy.models:
-        return _direct(policy, requested, facts, candidates)
+        return _direct(policy, requested, facts, candidates, permit)
     if not is_routed(policy, requested):
-        known = ", ".join([AUTO, *policy.models])
+        known = ", ".join(permitted_names(policy, permit)) or "none that your key may use"
         return Denial("model_not_found", f"model '{requested}' is not served here and no route asks for it; known: {known}")
     for route in policy.routes:
         if route.name not in passed and (route.when is None or route.when.matches(facts.values)):
-            return _take(policy, route, _decided_by(route, facts), facts, candidates, draw)
+            return _take(policy, route, _decided_by(route, facts), facts, candidates, draw, permit)
     # The compiler sees to a last route without `when`, and a FAQ is never the last.
     raise AssertionError(f"policy {policy.hash} has no default route")
 
@@ -43,42 +55,108 @@ def is_routed(policy: Policy, requested: str) -> bool:
     return requested == AUTO or any(test(requested) for test in policy.globs)
 
 
+def permitted_models(policy: Policy, permit: Permit) -> list[str]:
+    """The models of the policy that such a caller may name outright, in its order."""
+    return [model for model in policy.models if permit.may_take(DIRECT) and permit.may_ask(model)]
+
+
+def permitted_names(policy: Policy, permit: Permit) -> list[str]:
+    """The names that such a caller may give as model: `auto` if some route may answer it, then those it may name outright."""
+    is_routed = any(
+        permit.may_take(route.name) and (route.answer is not None or any(permit.may_ask(model) for model in route.models))
+        for route in policy.routes
+    )
+    return [*([AUTO] if is_routed else []), *permitted_models(policy, permit)]
+
+
+def denied_model(policy: Policy, model: str, permit: Permit) -> Denial | None:
+    """Why such a caller may not name this model of the policy outright, None if it may."""
+    if permit.may_ask(model) and permit.may_take(DIRECT):
+        return None
+    known = ", ".join(permitted_names(policy, permit)) or "none"
+    if not permit.may_ask(model):
+        return Denial("model_not_allowed", f"your key may not use model '{model}'; it may name: {known}")
+    message = f"your key may not name a model outright, as '{model}': that is route '{DIRECT}'; it may name: {known}"
+    return Denial("route_not_allowed", message)
+
+
 def _forced(
-    policy: Policy, name: str, facts: Facts, candidates: Mapping[str, Candidate], draw: float, passed: Set[str]
+    policy: Policy,
+    name: str,
+    facts: Facts,
+    candidates: Mapping[str, Candidate],
+    draw: float,
+    passed: Set[str],
+    permit: Permit,
 ) -> Decision:
     for route in policy.routes:
         if route.name == name and name not in passed:
-            return _take(policy, route, f"forced:{name}", facts, candidates, draw)
+            return _take(policy, route, f"forced:{name}", facts, candidates, draw, permit)
     if name in passed:
         return Denial("route_not_found", f"route '{name}' answers from a FAQ that has no entry for this")
-    known = ", ".join(r.name for r in policy.routes)
+    known = ", ".join(r.name for r in policy.routes if permit.may_take(r.name)) or "none that your key may take"
     return Denial("route_not_found", f"x-turnout-route: route '{name}' is not in the policy; known: {known}")
 
 
-def _direct(policy: Policy, model: str, facts: Facts, candidates: Mapping[str, Candidate]) -> Plan:
+def _direct(policy: Policy, model: str, facts: Facts, candidates: Mapping[str, Candidate], permit: Permit) -> Plan | Denial:
+    denial = denied_model(policy, model, permit)
+    if denial is not None:
+        return denial
     targets, left_out = _sift((model,), facts, candidates)
-    return Plan(DIRECT, f"requested:{model}", model, targets, policy.timeouts, policy.retry, policy.cache, left_out)
+    by, rules = f"requested:{model}", (policy.timeouts, policy.retry, policy.cache)
+    return Plan(DIRECT, by, model, targets, *rules, left_out, failover=policy.failover)
 
 
 def _take(
-    policy: Policy, route: Route, decided_by: str, facts: Facts, candidates: Mapping[str, Candidate], draw: float
-) -> Plan | Answer:
+    policy: Policy,
+    route: Route,
+    decided_by: str,
+    facts: Facts,
+    candidates: Mapping[str, Candidate],
+    draw: float,
+    permit: Permit,
+) -> Decision:
+    if not permit.may_take(route.name):
+        return Denial("route_not_allowed", f"this request goes by route '{route.name}', which your key may not take")
     if route.answer is not None:
         return Answer(route.name, decided_by, route.answer)
     if route.select is not None:
         plan = _selected(route, route.select, decided_by, facts, candidates)
     elif route.cascade:
         plan = _cascaded(route, decided_by, facts, candidates)
+    elif route.balance:
+        names, why = balanced(route.balance, candidates, draw)
+        plan = _plan(route, decided_by, names, facts, candidates)
+        plan = replace(plan, choice=why, rungs=tuple(m for m in plan.targets if m in names))
     else:
-        chosen = next((model for model, upto in route.arms if draw < upto), route.arms[-1][0])
-        plan = _plan(route, decided_by, (chosen,), facts, candidates)
+        plan = _plan(route, decided_by, (_arm(route, candidates, draw),), facts, candidates)
+    if not plan.targets and all(why == NOT_ALLOWED for _, why in plan.left_out):
+        return Denial("model_not_allowed", f"this request goes by route '{route.name}', none of whose models your key may use")
     return _held(policy, route, plan, facts, candidates)
+
+
+def _arm(route: Route, candidates: Mapping[str, Candidate], draw: float) -> str:
+    """The arm of a split that the draw picks: of those that the caller may use, in the proportions that they have."""
+    arms, below = [], 0.0
+    for model, upto in route.arms:
+        if candidates[model].unavailable != NOT_ALLOWED:
+            arms.append((model, upto - below))
+        below = upto
+    if 0 < len(arms) < len(route.arms):
+        draw *= sum(share for _, share in arms)
+        for model, share in arms:
+            draw -= share
+            if draw < 0:
+                return model
+        return arms[-1][0]
+    return next((model for model, upto in route.arms if draw < upto), route.arms[-1][0])
 
 
 def _plan(route: Route, decided_by: str, names: tuple[str, ...], facts: Facts, candidates: Mapping[str, Candidate]) -> Plan:
     """To ask these models, then the route's fallbacks."""
     targets, left_out = _sift(tuple(dict.fromkeys((*names, *route.fallback))), facts, candidates)
-    return Plan(route.name, decided_by, names[0], targets, route.timeouts, route.retry, route.cache, left_out)
+    rules = route.timeouts, route.retry, route.cache
+    return Plan(route.name, decided_by, names[0], targets, *rules, left_out, failover=route.failover)
 
 
 def _cascaded(route: Route, decided_by: str, facts: Facts, candidates: Mapping[str, Candidate]) -> Plan:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _DURATION = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)$")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+RATE: Final = re.compile(r"^([1-9][0-9]{0,14})/([1-9][0-9]{0,2})?(s|min|h|day)$")
+_RATE_SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86_400}
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
 
 
@@ -19,6 +21,15 @@ def seconds(value: object) -> float:
     if not found:
         raise ValueError(f'a duration with its unit is expected, such as "200ms", "2s", "5m", "24h" or "7d", not {value!r}')
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def rate(value: object) -> tuple[int, int]:
+    """`"600/min"`, `"50/10s"` as an amount and the seconds in which it is allowed. Raises ValueError."""
+    found = RATE.match(value) if isinstance(value, str) else None
+    if not found:
+        told = '"600/min", "10/s", "5000/h", "1000000/day" or "50/10s"'
+        raise ValueError(f"a number in a time is expected, such as {told}, not {value!r}")
+    return int(found[1]), int(found[2] or 1) * _RATE_SECONDS[found[3]]
 
 
 def _duration(value: object) -> float:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
+
+from gateway.policy.failover import PLAIN, Failover
 
 FactValue = bool | float | int | str
 
+NOT_ALLOWED: Final = "the caller's key may not use it"  # why a candidate is unavailable to one caller
 UNSURE = "unsure"  # the classifier's word for "I would be guessing"
 
 
@@ -26,12 +29,17 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model as the engine sees it just now. `unavailable` is the reason it cannot be called, if it cannot."""
+    """A model as the engine sees it just now.
+
+    unavailable: the reason it cannot be called, if it cannot. load: seconds that one more call would take there, as far as
+    can be told: what it takes now times the calls in flight.
+    """
 
     model: str
     provider: str
     context_tokens: int | None = None
     unavailable: str | None = None
+    load: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +198,9 @@ class Plan:
     """Ask these models in this order. `left_out`: models of the route that cannot be asked now, and why.
 
     wanted: the model that the policy would have asked first. accept: of a cascade, by model: when its answer stands;
-    a target that is not in it is the last rung, or a fallback. rungs: of a cascade, the targets that are not fallbacks,
-    whose answers are what the policy wants. choice: why that model, where the route leaves it open.
+    a target that is not in it is the last rung, or a fallback. rungs: of a cascade, or of models that are as good as each
+    other, the targets that are not fallbacks, whose answers are what the policy wants. choice: why that model, where the
+    route leaves it open.
     """
 
     route: str
@@ -205,6 +214,7 @@ class Plan:
     accept: Mapping[str, AcceptRule] = field(default_factory=dict)
     rungs: tuple[str, ...] = ()
     choice: str | None = None
+    failover: Failover = PLAIN
 
     @property
     def compromise(self) -> str | None:
@@ -223,10 +233,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Nothing in the policy serves this request."""
+    """Nothing in the policy serves this request, or nothing that the caller may use."""
 
-    code: Literal["model_not_found", "route_not_found"]
+    code: Literal["model_not_found", "route_not_found", "model_not_allowed", "route_not_allowed"]
     message: str
+
+    @property
+    def status(self) -> int:
+        """Of HTTP."""
+        return 403 if self.code in ("model_not_allowed", "route_not_allowed") else 404
 
 
 Decision = Plan | Answer | Denial

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from gateway.policy import schema, schema_cache, schema_models, schema_routes
+from gateway.policy import schema, schema_cache, schema_failover, schema_limits, schema_models, schema_routes
 from gateway.policy.errors import Problem
 from gateway.policy.source import Path, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys of a kind of file, by the place they stand in (see `_place`): those it has, those it will have."""
+
+    known: Mapping[str, tuple[str, ...]]
+    later: Mapping[str, frozenset[str]]
 
 
 def unknown_name(kind: str, name: str, known: Any, where: str = "") -> str:
@@ -20,15 +30,15 @@ def unknown_name(kind: str, name: str, known: Any, where: str = "") -> str:
     return f"{where + ': ' if where else ''}{kind} '{name}' is not defined{hint}"
 
 
-def problem_of(source: Source, error: ErrorDetails) -> Problem:
-    """One of pydantic's findings in the words of the file."""
+def problem_of(source: Source, error: ErrorDetails, keys: Keys | None = None) -> Problem:
+    """One of pydantic's findings in the words of the file. keys: of a file that is not a policy."""
     path = _path_in(source.data, error["loc"])
     line = source.line_of(path)
     where = _shown(path)
     key = str(path[-1]) if path else ""
     kind, context, given = error["type"], error.get("ctx") or {}, error.get("input")
     if kind == "extra_forbidden":
-        return Problem(source.file, line, _extra_key(source, path))
+        return Problem(source.file, line, _extra_key(path, keys or _POLICY_KEYS))
     if kind == "missing":
         owner = _shown(path[:-1])
         return Problem(source.file, line, f"{f'{owner}: ' if owner else ''}`{key}` is missing; add it")
@@ -46,7 +56,8 @@ def problem_of(source: Source, error: ErrorDetails) -> Problem:
     else:
         is_shown = kind == "duration" or isinstance(given, (dict, list))
         shown = "" if is_shown else f" (it is {given!r})"
-        message = f"`{where}`: {error['msg'][:1].lower()}{error['msg'][1:]}{shown}"
+        prefix = f"`{where}`: " if where else ""
+        message = f"{prefix}{error['msg'][:1].lower()}{error['msg'][1:]}{shown}"
     return Problem(source.file, line, message)
 
 
@@ -70,13 +81,13 @@ def _path_in(data: Any, loc: tuple[int | str, ...]) -> Path:
 _BRANCHES = frozenset({"openai", "anthropic", "litellm", "local", "fake", "word", "keys", "[key]"})
 
 
-def _extra_key(source: Source, path: Path) -> str:
+def _extra_key(path: Path, keys: Keys) -> str:
     key, place = str(path[-1]), _place(path)
     owner = _shown(path[:-1])
     prefix = f"{owner}: " if owner else ""
-    if key in schema.LATER.get(place, ()):
+    if key in keys.later.get(place, ()):
         return f"{prefix}`{key}` is not supported yet; remove it"
-    known = _KEYS[place] if place in _KEYS else ()
+    known = keys.known.get(place, ())
     close = difflib.get_close_matches(key, known, n=1)
     hint = f"did you mean `{close[0]}`?" if close else f"known here: {', '.join(known)}" if known else "remove it"
     return f"{prefix}unknown key `{key}`; {hint}"
@@ -89,13 +100,23 @@ def _place(path: Path) -> str:
     if len(path) == 2 and path[0] == "cache":
         return "cache of all routes"
     words = [p for p in path[:-1] if isinstance(p, str)]
-    singular = {"providers": "provider", "models": "model", "routes": "route", "tests": "test", "entries": "entry"}
-    if len(path) == 3 and path[0] in singular:
-        return singular[str(path[0])]
+    if len(path) == 3 and path[0] in _SINGULAR:
+        return _SINGULAR[str(path[0])]
     return words[-1] if words else "policy"
 
 
-def _fields(kind: type[BaseModel]) -> tuple[str, ...]:
+_SINGULAR = {
+    "providers": "provider",
+    "models": "model",
+    "routes": "route",
+    "tests": "test",
+    "entries": "entry",
+    "limits": "limit",
+}
+
+
+def fields(kind: type[BaseModel]) -> tuple[str, ...]:
+    """The keys of a mapping, as they are written in the file."""
     return tuple(f.alias or name for name, f in kind.model_fields.items())
 
 
@@ -107,29 +128,36 @@ _PROVIDERS = (
     schema_models.FakeProvider,
 )
 _KEYS: dict[str, tuple[str, ...]] = {
-    "policy": _fields(schema.PolicyFile),
-    "provider": tuple(dict.fromkeys(name for p in _PROVIDERS for name in _fields(p))),
-    "model": _fields(schema_models.ModelSpec),
-    "price": _fields(schema_models.PriceSpec),
-    "gpu": _fields(schema_models.GpuSpec),
-    "tokens_per_second": _fields(schema_models.Throughput),
-    "classifier": _fields(schema.ClassifierSpec),
-    "defaults": _fields(schema_routes.DefaultsSpec),
-    "route": _fields(schema_routes.RouteSpec),
-    "timeouts": _fields(schema_routes.TimeoutsSpec),
-    "retry": _fields(schema_routes.RetrySpec),
-    "cache": _fields(schema_cache.CacheSpec),
-    "cache of all routes": _fields(schema_cache.CacheSetup),
-    "embedder": _fields(schema_cache.EmbeddingModel),
-    "answer": _fields(schema_routes.AnswerSpec),
-    "split": _fields(schema_routes.SplitArm),
-    "cascade": _fields(schema_routes.RungSpec),
-    "accept": _fields(schema_routes.AcceptSpec),
-    "agreement": _fields(schema_routes.AgreementSpec),
-    "test": _fields(schema.TestSpec),
-    "expect": _fields(schema.Expectation),
-    "entry": _fields(schema.FaqEntry),
+    "policy": fields(schema.PolicyFile),
+    "provider": tuple(dict.fromkeys(name for p in _PROVIDERS for name in fields(p))),
+    "model": fields(schema_models.ModelSpec),
+    "price": fields(schema_models.PriceSpec),
+    "gpu": fields(schema_models.GpuSpec),
+    "tokens_per_second": fields(schema_models.Throughput),
+    "classifier": fields(schema.ClassifierSpec),
+    "defaults": fields(schema_routes.DefaultsSpec),
+    "route": fields(schema_routes.RouteSpec),
+    "timeouts": fields(schema_routes.TimeoutsSpec),
+    "retry": fields(schema_routes.RetrySpec),
+    "hedge": fields(schema_failover.HedgeSpec),
+    "latency_guard": fields(schema_failover.GuardSpec),
+    "breaker": fields(schema_failover.BreakerSpec),
+    "queue": fields(schema_failover.QueueSpec),
+    "balance": fields(schema_routes.BalanceArm),
+    "cache": fields(schema_cache.CacheSpec),
+    "cache of all routes": fields(schema_cache.CacheSetup),
+    "embedder": fields(schema_cache.EmbeddingModel),
+    "answer": fields(schema_routes.AnswerSpec),
+    "split": fields(schema_routes.SplitArm),
+    "cascade": fields(schema_routes.RungSpec),
+    "accept": fields(schema_routes.AcceptSpec),
+    "agreement": fields(schema_routes.AgreementSpec),
+    "limit": fields(schema_limits.LimitSpec),
+    "test": fields(schema.TestSpec),
+    "expect": fields(schema.Expectation),
+    "entry": fields(schema.FaqEntry),
 }
+_POLICY_KEYS = Keys(_KEYS, schema.LATER)
 
 
 def _shown(path: Path) -> str:

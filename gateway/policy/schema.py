@@ -12,13 +12,13 @@ from pydantic import Field
 from gateway.policy.conditions import condition_schema
 from gateway.policy.grammar import Name, Share, Strict
 from gateway.policy.schema_cache import CacheSetup
+from gateway.policy.schema_limits import LimitSpec
 from gateway.policy.schema_models import ModelSpec, ProviderSpec
 from gateway.policy.schema_routes import DefaultsSpec, RouteSpec
 
 LATER: dict[str, frozenset[str]] = {
-    "policy": frozenset({"limits", "budgets", "quality", "capture"}),
-    "provider": frozenset({"max_in_flight"}),
-    "route": frozenset({"hedge", "latency_guard", "midstream", "output", "compress"}),
+    "policy": frozenset({"budgets", "quality", "capture"}),
+    "route": frozenset({"output", "compress"}),
     "gpu": frozenset({"utilisation"}),
 }
 """Known keys of the format that are not built yet, by the place they stand in."""
@@ -72,6 +72,7 @@ class PolicyFile(Strict):
     cache: CacheSetup = CacheSetup()
     defaults: DefaultsSpec = DefaultsSpec()
     routes: Annotated[list[RouteSpec], Field(min_length=1)]
+    limits: list[LimitSpec] = []
     tests: list[TestSpec] = []
 
 

@@ -8,9 +8,16 @@ from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
 from gateway.policy.grammar import Duration, Name, Strict
+from gateway.policy.schema_failover import BreakerSpec, CapacitySpec
 
 
-class OpenAIProvider(Strict):
+class _Served(CapacitySpec):
+    """What every kind of provider has."""
+
+    breaker: BreakerSpec | None = None
+
+
+class OpenAIProvider(_Served):
     """Any server that speaks the OpenAI API."""
 
     kind: Literal["openai"]
@@ -19,7 +26,7 @@ class OpenAIProvider(Strict):
     headers: dict[str, str] = {}
 
 
-class AnthropicProvider(Strict):
+class AnthropicProvider(_Served):
     """The Anthropic Messages API."""
 
     kind: Literal["anthropic"]
@@ -28,7 +35,7 @@ class AnthropicProvider(Strict):
     headers: dict[str, str] = {}
 
 
-class LiteLLMProvider(Strict):
+class LiteLLMProvider(_Served):
     """The long tail of providers, through litellm's SDK; imported only when a policy names it."""
 
     kind: Literal["litellm"]
@@ -37,7 +44,7 @@ class LiteLLMProvider(Strict):
     api_key: str | None = None
 
 
-class LocalProvider(Strict):
+class LocalProvider(_Served):
     """A model that the gateway runs itself on the CPU, as a child process that it watches."""
 
     kind: Literal["local"]
@@ -51,7 +58,7 @@ FakeStep = Literal[
 ]  # fmt: skip
 
 
-class FakeProvider(Strict):
+class FakeProvider(_Served):
     """Plays a model: for demonstrations and rehearsals, with faults on demand."""
 
     kind: Literal["fake"]
@@ -111,7 +118,7 @@ class GpuSpec(Strict):
     tokens_per_second: GivenSpeed = "measured"
 
 
-class ModelSpec(Strict):
+class ModelSpec(CapacitySpec):
     """A named model: who serves it, under which id, what it holds and what it costs."""
 
     provider: Name
@@ -119,6 +126,10 @@ class ModelSpec(Strict):
     context: Annotated[int, Field(ge=1, description="tokens, input and output together")] | None = None
     price: GivenPrice | None = None
     gpu: GpuSpec | None = None
+    prefill: Annotated[
+        bool | Literal["vllm"] | None,
+        Field(description="whether it goes on from a last message of the assistant's, as `midstream: continue` asks it to"),
+    ] = None
 
     @model_validator(mode="after")
     def _one_price(self) -> ModelSpec:

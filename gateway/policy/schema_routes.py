@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from gateway.policy.grammar import Duration, Floor, Name, Share, Strict, Timeout
 from gateway.policy.schema_cache import CacheSpec
+from gateway.policy.schema_failover import FailoverSpec, GuardSpec
 
 
 class TimeoutsSpec(Strict):
@@ -28,7 +29,7 @@ class RetrySpec(Strict):
     backoff: Duration | None = None
 
 
-class DefaultsSpec(Strict):
+class DefaultsSpec(FailoverSpec):
     """What a route has unless it says otherwise; also for a request that names a model outright."""
 
     timeouts: TimeoutsSpec = TimeoutsSpec()
@@ -51,6 +52,13 @@ class AnswerSpec(Strict):
         if self.static is not None and ("otherwise" in self.model_fields_set or "min_similarity" in self.model_fields_set):
             raise PydanticCustomError("static_else", "`static` always answers: remove `otherwise` and `min_similarity`")
         return self
+
+
+class BalanceArm(Strict):
+    """One of several models that are as good as each other; a weight of 2 takes twice the load of 1."""
+
+    model: Name
+    weight: Annotated[float, Field(gt=0)] = 1.0
 
 
 class SplitArm(Strict):
@@ -117,16 +125,20 @@ class RungSpec(Strict):
     accept: AcceptSpec | None = None
 
 
-WAYS = ("model", "split", "cascade", "select", "answer")
+WAYS = ("model", "split", "balance", "cascade", "select", "answer")
 
 
-class RouteSpec(Strict):
-    """A named row: when it applies and where the request goes. Exactly one of model, split, cascade, select and answer."""
+class RouteSpec(FailoverSpec):
+    """A named row: when it applies and where the request goes.
+
+    Exactly one of model, split, balance, cascade, select and answer.
+    """
 
     name: Name
     when: dict[str, Any] | None = None  # its grammar is conditions.py's
     model: Name | None = None
     split: Annotated[list[SplitArm], Field(min_length=2)] | None = None
+    balance: Annotated[list[BalanceArm], Field(min_length=2)] | None = None
     cascade: Annotated[list[RungSpec], Field(min_length=2)] | None = None
     select: Literal["cheapest-above-quality"] | None = None
     models: Annotated[list[Name], Field(min_length=2, description="what `select` chooses from")] | None = None
@@ -136,6 +148,7 @@ class RouteSpec(Strict):
     timeouts: TimeoutsSpec = TimeoutsSpec()
     retry: RetrySpec = RetrySpec()
     cache: CacheSpec | None = None
+    latency_guard: GuardSpec | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> RouteSpec:
@@ -159,7 +172,7 @@ class RouteSpec(Strict):
             message = f"cascade: '{self.cascade[-1].model}' is the last rung, its answer always stands; remove its `accept`"
             raise PydanticCustomError("last_rung", "{message}", {"message": message})
         if self.answer is not None:
-            for key in ("fallback", "timeouts", "retry", "cache"):
+            for key in ("fallback", "timeouts", "retry", "cache", "latency_guard", *FailoverSpec.model_fields):
                 if key in self.model_fields_set:
                     raise PydanticCustomError(
                         "answer_with",

@@ -56,8 +56,11 @@ def _decimal(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 _Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
 
 
-def parse_source(file: str, text: str) -> Source:
-    """Parse the text of a policy file. Raises PolicyError for bad YAML, duplicate keys and odd documents."""
+def parse_source(file: str, text: str, example: str = "policies/default.yaml") -> Source:
+    """Parse the text of a file. Raises PolicyError for bad YAML, duplicate keys and odd documents.
+
+    example: the file that one of this kind is best begun from.
+    """
     try:
         loader = _Loader(text)
     except yaml.reader.ReaderError as exc:
@@ -77,7 +80,7 @@ def parse_source(file: str, text: str) -> Source:
     finally:
         loader.dispose()
     if node is None:
-        raise PolicyError([Problem(file, 1, "the file is empty; start from policies/default.yaml")])
+        raise PolicyError([Problem(file, 1, f"the file is empty; start from {example}")])
     reader = _Reader(file, loader)
     data = reader.value(node, ())
     if not isinstance(data, dict):
