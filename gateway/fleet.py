@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Protocol, runtime_checkable
 
-from gateway.health import Health
+from gateway.health.model import Health, ModelHealth
+from gateway.limits.limits import Limits
 from gateway.policy.catalog import Model
 from gateway.policy.catalog import Provider as ProviderSpec
 from gateway.policy.compile import Policy
+from gateway.policy.compile_failover import breaker_rule, capacity
 from gateway.providers.base import Provider
 from gateway.running import Target
 
@@ -34,13 +36,16 @@ class Started(Protocol):
 class Fleet:
     """make: from settings to an adapter; app.py's, since it names the concrete ones."""
 
-    def __init__(self, make: MakeProvider, health: Health) -> None:
-        self._make, self._health = make, health
+    def __init__(self, make: MakeProvider, health: Health, limits: Limits) -> None:
+        self._make, self._health, self._limits = make, health, limits
         self._providers: dict[Hashable, Provider] = {}
         self._draining: dict[asyncio.Task[None], Provider] = {}
 
     async def targets(self, policy: Policy) -> dict[str, Target]:
-        """A target for each model of the policy; starts what is new. The old ones stay up until `retire`."""
+        """A target for each model of the policy; starts what is new. The old ones stay up until `retire`.
+
+        What is known of a model that stays is kept, and goes by the new policy's breaker and capacity from now on.
+        """
         targets = {}
         for name, model in policy.models.items():
             key = _key(policy, model)
@@ -50,7 +55,8 @@ class Fleet:
                 if isinstance(provider, Started):
                     await provider.start()
                 self._providers[key] = provider
-            targets[name] = Target(model, self._providers[key], self._health.of(key, f"{model.provider}/{model.id}"))
+            quota = self._limits.of_model(policy.limits, name)
+            targets[name] = Target(model, self._providers[key], self._health_of(policy, model), quota)
         return targets
 
     def retire(self, old: Policy, new: Policy) -> None:
@@ -72,6 +78,12 @@ class Fleet:
         self._draining.clear()
         self._providers.clear()
 
+    def _health_of(self, policy: Policy, model: Model) -> ModelHealth:
+        spec = policy.providers[model.provider]
+        rule = breaker_rule(spec.breaker)
+        shared = self._health.provider(_provider_key(policy, model.provider), f"provider {model.provider}", rule, capacity(spec))
+        return self._health.of(_key(policy, model), f"{model.provider}/{model.id}", shared, rule, model.capacity)
+
     async def _drain(self, key: Hashable, provider: Provider, name: str) -> None:
         busy = self._health.of(key, name).busy
         until = time.monotonic() + DRAIN_S
@@ -88,5 +100,9 @@ class Fleet:
 
 def _key(policy: Policy, model: Model) -> Hashable:
     """What makes two adapters the same: settings, model, and whether its credentials are there."""
-    spec = policy.providers[model.provider]
-    return (model.provider, spec.model_dump_json(), model.id, model.context_tokens, policy.unavailable.get(model.provider))
+    return (*_provider_key(policy, model.provider), model.id, model.context_tokens)
+
+
+def _provider_key(policy: Policy, name: str) -> tuple[str, str, str | None]:
+    settings = policy.providers[name].model_dump_json(exclude={"breaker", "max_in_flight", "queue"})  # those the adapter ignores
+    return name, settings, policy.unavailable.get(name)

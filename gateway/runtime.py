@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from gateway.cache.semantic import Matcher
+from gateway.health.gauges import Gauges, gauges
 from gateway.policy.catalog import Model
 from gateway.policy.compile import Policy
 from gateway.policy.model import Candidate
@@ -33,9 +35,22 @@ class Runtime:
     def candidates(self) -> dict[str, Candidate]:
         """Every model with its state just now."""
         return {
-            name: Candidate(name, t.model.provider, t.model.context_tokens, t.provider.unavailable)
+            name: Candidate(name, t.model.provider, t.model.context_tokens, t.provider.unavailable, self._load(name, t))
             for name, t in self.targets.items()
         }
+
+    def gauges(self) -> Gauges:
+        """What the models' state tells Prometheus."""
+        rules = [route.failover.guard for route in self.policy.routes if route.failover.guard is not None]
+        return gauges([(name, t.model.provider, t.health) for name, t in self.targets.items()], rules)
+
+    @cached_property
+    def _balanced(self) -> frozenset[str]:
+        """The models whose load some route asks for."""
+        return frozenset(name for route in self.policy.routes for name, _ in route.balance)
+
+    def _load(self, name: str, target: Target) -> float:
+        return target.health.load if name in self._balanced else 0.0
 
 
 class CurrentRuntime:
