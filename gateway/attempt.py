@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.usage import Usage
 
+Seam = Literal["restart", "continue"]
 Outcome = Literal["ok", "error", "timeout", "cancelled", "lost_hedge", "rejected", "unconvincing"]
 
 
@@ -20,6 +21,8 @@ class Attempt(msgspec.Struct):
     busy_s: its share of the machine's time, for models that are paid by the hour.
     error: what went wrong, in words; status: the provider's HTTP status. accept: of a judged answer, what was measured
     and whether it was accepted; of a sample, its number and whether it agreed.
+    seam: how it took over an answer that had begun, anew or where the other broke off, None if it did not; seam_chars: how
+    many characters the caller had got by then. is_hedge: it was started because another target was late.
     """
 
     provider: str
@@ -34,3 +37,6 @@ class Attempt(msgspec.Struct):
     error: str | None = None
     fault: str | None = None
     accept: dict[str, bool | float | int | str] | None = None
+    seam: Seam | None = None
+    seam_chars: int | None = None
+    is_hedge: bool = False

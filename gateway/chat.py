@@ -71,13 +71,15 @@ class ChatHead(msgspec.Struct):
     max_completion_tokens: int | None = None
     n: int | None = None
     temperature: Raw = msgspec.Raw(b"null")
+    stop: Raw = msgspec.Raw(b"null")
     modalities: Raw = msgspec.Raw(b"null")
 
 
 class Delta(msgspec.Struct):
     """What a stream event adds; any of these set and not empty is content.
 
-    content: a list of parts from some models that think aloud (Mistral's).
+    content: a list of parts from some models that think aloud (Mistral's). images, reasoning_details: OpenRouter's;
+    thinking_blocks: ours, of Anthropic's.
     """
 
     content: str | list[Raw] | None = None
@@ -87,6 +89,9 @@ class Delta(msgspec.Struct):
     tool_calls: Raw = msgspec.Raw(b"null")
     function_call: Raw = msgspec.Raw(b"null")
     audio: Raw = msgspec.Raw(b"null")
+    images: Raw = msgspec.Raw(b"null")
+    reasoning_details: Raw = msgspec.Raw(b"null")
+    thinking_blocks: Raw = msgspec.Raw(b"null")
 
     def has_content(self) -> bool:
         return bool(
@@ -97,6 +102,9 @@ class Delta(msgspec.Struct):
             or bytes(self.tool_calls) not in _EMPTY
             or bytes(self.function_call) not in _EMPTY
             or bytes(self.audio) not in _EMPTY
+            or bytes(self.images) not in _EMPTY
+            or bytes(self.reasoning_details) not in _EMPTY
+            or bytes(self.thinking_blocks) not in _EMPTY
         )
 
     def chars(self) -> int:

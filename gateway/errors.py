@@ -18,10 +18,14 @@ Fault = Literal[
     "empty",  # a finished answer without an answer in it
     "unavailable",  # never tried: no credentials, the local model is not up, its breaker is open
     "unsupported",  # this provider cannot carry something the request asks for
+    "busy",  # never sent: as many calls as allowed were in flight, and none ended in time
+    "limited",  # never sent: the model's own rate limit is spent
+    "slow",  # given up by us, though it was alive: slower than is normal for it, or than the policy asks
 ]
 
 
 CONTEXT_LENGTH = "context_length_exceeded"
+OURS: tuple[Fault, ...] = ("busy", "limited", "slow")  # our own doing, which says nothing against the model
 # Codes of errors that another model may not give, but this one will give to this request only.
 REQUESTS_OWN = frozenset({CONTEXT_LENGTH, "unsupported_value", "unsupported_parameter"})
 
@@ -100,16 +104,29 @@ class UpstreamError(TurnoutError):
     def says_something_of_the_model(self) -> bool:
         """Whether others would meet the same failure. What only this request brought about must not shut them out."""
         is_requests_own = self.is_callers_fault or self.fault == "unsupported" or self.code in REQUESTS_OWN
-        return not is_requests_own
+        return not is_requests_own and self.fault not in OURS
 
 
 class AllTargetsFailed(TurnoutError):
-    """Every target of the plan failed. `causes`: the last cause of each, in the order they were tried."""
+    """Every target of the plan failed. causes: the last cause of each, in the order they were tried.
 
-    def __init__(self, message: str, causes: list[dict[str, object]], *, retry_after_s: float | None = None) -> None:
+    status, code: 429 `rate_limit_exceeded` when each was at its rate limit, 503 `overloaded` when none had room.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        causes: list[dict[str, object]],
+        *,
+        retry_after_s: float | None = None,
+        status: int = 502,
+        code: str = "all_targets_failed",
+    ) -> None:
         super().__init__(message)
         self.causes = causes
         self.retry_after_s = retry_after_s
+        self.status = status
+        self.code = code
 
 
 class DeadlineExceeded(TurnoutError):
@@ -127,6 +144,14 @@ class LedgerUnavailable(Refused):
         super().__init__(message, status=503, code="ledger_unavailable", retry_after_s=5)
 
 
+class ShuttingDown(Refused):
+    """The gateway stops, and this answer did not end within the grace time. Another replica, or the next start, has time."""
+
+    def __init__(self) -> None:
+        message = "the gateway is shutting down; send the request again"
+        super().__init__(message, status=503, code="shutting_down", retry_after_s=1)
+
+
 class StoreUnavailable(Exception):
     """A store over the network cannot be asked just now. No caller sees it: whoever asks goes on without."""
 
@@ -138,10 +163,10 @@ class StoreUnavailable(Exception):
 
 def status_of(error: TurnoutError) -> int:
     """The HTTP status that says so."""
-    if isinstance(error, ClientError | Refused):
+    if isinstance(error, ClientError | Refused | AllTargetsFailed):
         return error.status
     if isinstance(error, DeadlineExceeded):
         return 504
-    if isinstance(error, AllTargetsFailed | UpstreamError):
+    if isinstance(error, UpstreamError):
         return 502
     return 500

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from gateway.chat import ChatHead
+from gateway.chat import TOKENS_MAX, ChatHead
+from gateway.policy.model import EXPECTED_TOKENS_OUT
 from gateway.usage import estimate_tokens
 
 CacheDirective = Literal["bypass", "refresh", "only"]
@@ -39,6 +40,11 @@ class ChatRequest:
         return bool(options and options.include_usage)
 
     @property
+    def has_stop(self) -> bool:
+        """Whether it names texts that end an answer, which may then be over before it has begun."""
+        return bytes(self.head.stop) not in (b"null", b"[]", b'""')
+
+    @property
     def temperature(self) -> float | None:
         """As asked for; None where it is left to the model, or is no number."""
         try:
@@ -57,6 +63,14 @@ class ChatRequest:
         offered = [*(self.head.tools or []), *(self.head.functions or [])]
         chars += sum(len(bytes(value)) for tool in offered for value in tool.values())
         return estimate_tokens(chars)
+
+    @cached_property
+    def tokens_expected(self) -> int:
+        """The most that it may come to, input and output, where the request bounds its answers; else a guess at it."""
+        head = self.head
+        asked = head.max_completion_tokens if head.max_completion_tokens is not None else head.max_tokens
+        output = EXPECTED_TOKENS_OUT if asked is None else min(max(asked, 0), TOKENS_MAX)
+        return self.tokens_in + output * min(max(head.n or 1, 1), 128)
 
     @cached_property
     def has_tools(self) -> bool:

@@ -10,8 +10,10 @@ from gateway import chat
 from gateway.attempt import Attempt
 from gateway.errors import UpstreamError
 from gateway.execute import Execution
-from gateway.health import Health
+from gateway.failover.hedge import HedgeBudgets
+from gateway.health.model import Health
 from gateway.policy.catalog import Model
+from gateway.policy.failover import PLAIN, Failover
 from gateway.policy.model import AcceptRule, CacheRule, Plan, Retry, Timeouts
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.request import ChatRequest
@@ -99,9 +101,10 @@ class Bench:
         self.providers = providers
         health = Health(self.clock)
         self.targets = {
-            name: Target(Model(name, f"p-{name}", name, None, None), p, health.of(name, f"p-{name}/{name}"))
+            name: Target(Model(name, f"p-{name}", name, None, None, "message"), p, health.of(name, f"p-{name}/{name}"))
             for name, p in providers.items()
         }
+        self.hedges = HedgeBudgets()
         self.attempts: list[Attempt] = []
 
     def start(
@@ -113,12 +116,14 @@ class Bench:
         timeouts: Timeouts | None = None,
         left_out: tuple[tuple[str, str], ...] = (),
         accept: Mapping[str, AcceptRule] | None = None,
+        failover: Failover = PLAIN,
         **asked: Any,
     ) -> Execution:
         names = names or tuple(self.providers)
         limits, retry = timeouts or Timeouts(), Retry(attempts, backoff_s)
-        plan = Plan("r", "rule:r", names[0], names, limits, retry, CacheRule(), left_out, accept or {})
-        execution = Execution(plan, [self.targets[name] for name in names], request(is_stream, **asked), self.clock)
+        plan = Plan("r", "rule:r", names[0], names, limits, retry, CacheRule(), left_out, accept or {}, failover=failover)
+        targets = [self.targets[name] for name in names]
+        execution = Execution(plan, targets, request(is_stream, **asked), self.clock, hedges=self.hedges)
         self.attempts = execution.attempts
         return execution
 

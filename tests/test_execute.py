@@ -282,3 +282,18 @@ def test_answer_that_nobody_reads_on_is_cancelled_upstream() -> None:
 
 def _whole() -> list[Piece]:
     return [Piece(b"{whole}", has_content=True, chars=40, usage=USAGE, finish="stop", is_end=True)]
+
+
+def test_the_deadline_holds_for_who_reads_so_slowly_that_something_is_always_there() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted([CONTENT] * 1000))
+        execution = bench.start(timeouts=Timeouts(total_s=2.0))
+        await execution.begin()
+        with pytest.raises(UpstreamError) as caught:
+            while True:
+                await asyncio.sleep(0.3)
+                await execution.read()
+        assert caught.value.fault == "timeout" and bench.clock() == pytest.approx(2.1)
+        assert bench.story == ["a timeout"] and bench.providers["a"].open_now == 0
+
+    run(scenario())

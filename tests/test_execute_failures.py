@@ -1,15 +1,18 @@
 """What the executor says when it fails, and what it learns of each model: causes, breakers, the caller's own faults."""
 
 import asyncio
+import contextlib
 
 import pytest
 
 from gateway.errors import AllTargetsFailed, ClientError, DeadlineExceeded, UpstreamError
 from gateway.execute import Execution
-from gateway.health import COOLDOWN_S, FAILURES_TO_OPEN
+from gateway.policy.failover import BreakerRule
 from gateway.policy.model import Timeouts
-from tests.execution import BAD_REQUEST, BUSY, CONTENT, GONE, TOO_LONG, Bench, Scripted, fault
+from tests.execution import BAD_REQUEST, BUSY, CONTENT, GONE, STREAM, TOO_LONG, Bench, Scripted, fault
 from tests.virtual_time import run
+
+COOLDOWN_S, FAILURES_TO_OPEN = BreakerRule().cooldown_s, BreakerRule().failures
 
 both_ways = pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "whole"])
 
@@ -212,8 +215,52 @@ def test_when_all_cool_down_the_least_bad_is_asked(is_stream: bool) -> None:
         assert caught.value.retry_after_s == pytest.approx(20.0)
         await bench.ask(is_stream=is_stream)
         assert bench.story == ["a rejected", "b rejected", "b ok"]
+        assert b.asked_at[1] - b.asked_at[0] == pytest.approx(20.0)  # it was waited for, as it had asked
         await bench.ask("b", is_stream=is_stream)
         assert bench.story == ["b ok"]  # it answered, so it is taken back
+
+    run(scenario())
+
+
+def test_those_who_waited_as_a_provider_asked_go_when_one_of_them_is_answered() -> None:
+    async def scenario() -> None:
+        a = Scripted(fault(status=429, retry_after_s=2.0), [1.0, *STREAM])
+        bench = Bench(a=a)
+        with pytest.raises(AllTargetsFailed):
+            await bench.ask(attempts=1)
+        await asyncio.gather(*(bench.ask(attempts=1) for _ in range(50)))
+        second, *others = a.asked_at[1:]
+        assert second == pytest.approx(2.0, abs=0.2) and len(others) == 49 and min(others) >= second + 1.0
+
+    run(scenario())
+
+
+def test_where_there_is_no_time_for_that_wait_one_asks_and_the_others_are_told_to_wait() -> None:
+    async def scenario() -> None:
+        a = Scripted(fault(status=429, retry_after_s=50.0), [1.0, fault(status=429, retry_after_s=50.0)])
+        bench = Bench(a=a)
+        with pytest.raises(AllTargetsFailed):
+            await bench.ask(attempts=1)
+        short = Timeouts(total_s=10.0)
+        told = await asyncio.gather(*(bench.ask(attempts=1, timeouts=short) for _ in range(9)), return_exceptions=True)
+        assert len(a.asked_at) == 2
+        for error in told:
+            assert isinstance(error, AllTargetsFailed)
+            assert (error.status, error.code) == (429, "rate_limit_exceeded")
+            assert error.retry_after_s == pytest.approx(50.0, abs=1.5)
+
+    run(scenario())
+
+
+def test_least_bad_is_asked_at_once_when_there_is_no_time_for_the_wait_it_asked_for() -> None:
+    async def scenario() -> None:
+        a = Scripted(fault(status=429, retry_after_s=50.0), "ok")
+        bench = Bench(a=a)
+        for _ in range(2):
+            with contextlib.suppress(AllTargetsFailed):
+                await bench.ask(timeouts=Timeouts(total_s=10.0))
+        assert bench.story == ["a rejected", "a ok"]
+        assert a.asked_at[1] - a.asked_at[0] == pytest.approx(0.0)
 
     run(scenario())
 

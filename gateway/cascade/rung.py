@@ -9,6 +9,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from gateway.attempt import Attempt
 from gateway.cascade.agreement import say_the_same
@@ -21,10 +22,18 @@ from gateway.errors import UpstreamError
 from gateway.policy.model import AcceptRule, Agreement, Timeouts
 from gateway.providers.base import Piece
 from gateway.request import ChatRequest
-from gateway.running import Running, Target
+from gateway.running import Running
 
 JUDGED_BYTES_MAX = 256 * 1024  # a longer answer is not held back; as the caller would get it, without log-probabilities
 INLINE_BYTES_MAX = 8 * 1024  # a longer one is judged in a thread: 64 kB of events take 4 ms
+
+
+class Start(Protocol):
+    """Begins a call of the rung's target, which is then among the request's attempts."""
+
+    async def __call__(self, request: ChatRequest, *, is_probe: bool) -> Running:
+        """Raises UpstreamError when there is no room for it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +48,20 @@ class Judged:
 class Rung:
     """One target of a plan that has a rule for its answer. `ask` it once.
 
-    until: on the clock, when the next rung needs the time that is left. attempts: the request's, which grow.
+    until: on the clock, when the next rung needs the time that is left. start: begins a call of the target.
     """
 
     def __init__(
         self,
         rule: AcceptRule,
-        target: Target,
         request: ChatRequest,
         timeouts: Timeouts,
         until: float,
-        attempts: list[Attempt],
+        start: Start,
         clock: Callable[[], float],
     ) -> None:
-        self._rule, self._target, self._request, self._timeouts = rule, target, request, timeouts
-        self._until, self._attempts, self._clock = until, attempts, clock
+        self._rule, self._request, self._timeouts = rule, request, timeouts
+        self._until, self._start, self._clock = until, start, clock
 
     async def ask(self, *, is_probe: bool) -> Judged:
         """The answer, judged. Raises UpstreamError when none came.
@@ -87,7 +95,7 @@ class Rung:
         return judged
 
     async def _first(self, request: ChatRequest, tally: LogprobTally, *, is_probe: bool) -> tuple[Judged, Sequence[Draft]]:
-        running = self._started(request, is_probe=is_probe)
+        running = await self._start(request, is_probe=is_probe)
         pieces = await self._whole(running, request, tally)
         if pieces is None:
             why = f"longer than {JUDGED_BYTES_MAX // 1024} KiB, too long to judge"
@@ -108,7 +116,7 @@ class Rung:
         """Every piece, without the log-probabilities that the caller did not ask for; None for too long an answer."""
         now = self._clock()
         limit = min(now + self._timeouts.first_token_s, self._until) if request.is_stream else self._until
-        new = await running.begin(limit, connect_s=min(self._timeouts.connect_s, limit - now))
+        new = await running.begin(limit, connect_s=min(self._timeouts.connect_s, limit - now), may_be_empty=True)
         pieces: list[Piece] = []
         held_bytes = 0
         while True:
@@ -121,11 +129,6 @@ class Rung:
             if pieces[-1].is_end:
                 return pieces
             new = await running.read(min(self._clock() + self._timeouts.idle_s, self._until))
-
-    def _started(self, request: ChatRequest, *, is_probe: bool) -> Running:
-        running = Running(self._target, request, self._clock, is_probe=is_probe)
-        self._attempts.append(running.attempt)
-        return running
 
     # Agreement.
 
@@ -189,9 +192,10 @@ class Rung:
             return Sample(None, None)
 
     async def _sampled(self, request: ChatRequest, number: int, heard: list[Attempt]) -> Sample:
-        running = self._started(request, is_probe=False)
+        running = await self._start(request, is_probe=False)
         running.attempt.accept = {"sample": number}
-        pieces = await running.begin(self._until, connect_s=min(self._timeouts.connect_s, self._until - self._clock()))
+        connect_s = min(self._timeouts.connect_s, self._until - self._clock())
+        pieces = await running.begin(self._until, connect_s=connect_s, may_be_empty=True)
         while not pieces[-1].is_end:
             pieces += await running.read(self._until)
         heard.append(running.attempt)

@@ -91,14 +91,22 @@ class Upstream:
 
     def __init__(self, play: Play) -> None:
         self._play = play
+        self._bytes: Callable[[Request], Reply] = self._reply
         self._lock = threading.Lock()
         self.calls: list[Call] = []
+
+    @classmethod
+    def of(cls, answer: Callable[[Request], Reply]) -> Upstream:
+        """One that answers in bytes, whatever is asked; `calls` stays empty."""
+        upstream = cls(lambda call: Says())
+        upstream._bytes = answer
+        return upstream
 
     def __enter__(self) -> Upstream:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.server = ScriptedServer(self._reply)
+        self.server = ScriptedServer(self._bytes)
         self._do(self.server.__aenter__())
         self.url = self.server.url
         return self
