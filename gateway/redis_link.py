@@ -36,6 +36,7 @@ CAUSES: Final = {  # the word that an error reply begins with
     "MOVED": "unsupported",
     "ASK": "unsupported",
     "CROSSSLOT": "unsupported",
+    "NOSCRIPT": "noscript",
     "CLUSTERDOWN": "unsupported",
 }
 SAID_MAX: Final = 200  # characters of an error reply

@@ -21,7 +21,8 @@ from gateway.cache.embedding_probe import TEXTS, ZERO, why_unfit
 from gateway.chat import read_usage
 from gateway.embeddings import EmbeddingsAnswer
 from gateway.errors import UpstreamError
-from gateway.health import Breaker, BusyMeter
+from gateway.health.breaker import Breaker
+from gateway.health.busy import BusyMeter
 from gateway.ledger.price import cost_nusd, usd
 from gateway.policy.catalog import Model
 from gateway.providers.openai_embeddings import OpenAIEmbeddings
@@ -144,7 +145,8 @@ class EndpointEmbedder:
             return None
         except TimeoutError:
             is_over = True
-            self._breaker.failed("timeout", is_probe=is_probe)
+            late = UpstreamError(f"no vector within {self._deadline_s:g} s", fault="timeout")
+            self._breaker.failed(late, is_probe=is_probe)
             return None
         finally:
             busy_s = self._busy.stop(busy)
@@ -158,7 +160,7 @@ class EndpointEmbedder:
 
     def _failed(self, exc: UpstreamError, digest: bytes, *, is_probe: bool) -> None:
         if exc.says_something_of_the_model:
-            self._breaker.failed(exc.kind, exc.retry_after_s, is_probe=is_probe)
+            self._breaker.failed(exc, is_probe=is_probe)
             return
         self._memory.put(digest, None)  # this text it will never take
         if is_probe:

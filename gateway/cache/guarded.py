@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol, TypeVar
@@ -20,21 +21,24 @@ from gateway.cache.base import (
     Served,
     Store,
 )
-from gateway.cache.outage import Outages
 from gateway.errors import StoreUnavailable
+from gateway.outages import Effects, Outages
+from gateway.store_guard import DEADLINE_S, PROBE_S, StoreGuard
 
-DEADLINE_S: Final = 0.05
+log = logging.getLogger("turnout.cache")
+
 PATIENT_S: Final = 5.0
 WALK_S: Final = 30.0  # for what walks through all entries: some 50 µs each
-PROBE_S: Final = 1.0
-PROBE_MAX_S: Final = 5.0
-PROBE_GROWTH: Final = 1.5
-PING_MAX_S: Final = 1.0
-STEADY_S: Final = 10.0
 ROUND_TRIPS: Final = 3  # of a look-up that comes to neighbours, all within one deadline
 
-# After one of these nothing is asked until a ping is answered. Others concern single commands: reads go on while writes fail.
-OPENING: Final = frozenset({"timeout", "connection", "loading", "auth", "protocol"})
+EFFECTS: Final = Effects(
+    away="does not serve: requests go on without the cache",
+    met="met a fault that costs a miss",
+    keys="turnout:cache:",
+    server="one primary of Redis 8.0 or later",
+    unwritable="takes no answers: those that it has are served",
+    writes_again="takes answers again",
+)
 
 T = TypeVar("T")
 
@@ -64,10 +68,9 @@ class RemoteStore(Store, Protocol):
 class Guarded:
     """A Store of which get, nearest, serve, put, observe and observations never fail and never take longer than deadline_s.
 
-    The first that finds nobody, or is late while no other is answered, opens a breaker: until a ping in the background is
-    answered in time, every call is a miss at once. Those that serve people (served, find, remove, oppose, entries, evict)
-    have PATIENT_S or WALK_S and raise StoreUnavailable rather than pretend. failed: is called with the cause of each fault.
-    clock: monotonic seconds.
+    While the breaker of its StoreGuard is open every call is a miss at once. Those that serve people (served, find, remove,
+    oppose, entries, evict) have PATIENT_S or WALK_S and raise StoreUnavailable rather than pretend. failed: is called with
+    the cause of each fault. clock: monotonic seconds.
     """
 
     def __init__(
@@ -79,14 +82,18 @@ class Guarded:
         probe_s: float = PROBE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._store, self._failed, self.clock = store, failed, clock
-        self.deadline_s, self._probe_s = deadline_s, probe_s
-        self._outages = Outages(f"the cache's store at {store.address}", clock)
-        self._breaking: StoreUnavailable | None = None
-        self._probing: asyncio.Task[None] | None = None
-        self._wait_s, self._closed_at = probe_s, -STEADY_S
-        self._replied_at = -STEADY_S
-        store.report_to(self._note)
+        self._store, self._failed, self.clock, self.deadline_s = store, failed, clock, deadline_s
+        self._outages = Outages(f"the cache's store at {store.address}", EFFECTS, log, clock)
+        self._guard = StoreGuard(
+            store.ping,
+            self._outages,
+            failed,
+            deadline_s=deadline_s,
+            probe_s=probe_s,
+            round_trips=ROUND_TRIPS,
+            clock=clock,
+        )
+        store.report_to(self._guard.note)
 
     @property
     def address(self) -> str:
@@ -101,13 +108,11 @@ class Guarded:
     @property
     def is_open(self) -> bool:
         """Whether the breaker is open."""
-        return self._breaking is not None
+        return self._guard.is_open
 
     async def check(self) -> None:
         """See whether the store is there, so that `problem` is right from the start. Never raises StoreUnavailable."""
-        fault = await self._pinged()
-        if fault is not None:
-            self._note(fault)
+        await self._guard.check()
 
     async def get(self, exact: bytes, within_s: float | None = None) -> CachedAnswer | None:
         return await self._quick(lambda: self._store.get(exact), None, within_s)
@@ -146,32 +151,17 @@ class Guarded:
         return await self._patient(self._store.evict(selection), WALK_S)
 
     async def aclose(self) -> None:
-        if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.gather(self._probing, return_exceptions=True)
+        await self._guard.aclose()
         await self._store.aclose()
 
     async def _quick(
         self, call: Callable[[], Awaitable[T]], missed: T, within_s: float | None = None, *, is_write: bool = False
     ) -> T:
         """The call's result, or `missed` if the store does not give one within so many seconds, deadline_s if not said."""
-        if self._breaking is not None:
-            return missed
-        began = self.clock()
         try:
-            async with asyncio.timeout(self.deadline_s if within_s is None else within_s):
-                result = await call()
-        except TimeoutError:
-            if self._replied_at > began:
-                # Others are answered: it is this process that is busy, and to be without a cache would not help.
-                self._failed("timeout")
-            else:
-                self._note(StoreUnavailable("timeout", f"no reply within {self.deadline_s * 1000:.0f} ms"))
+            result = await self._guard.call(call, within_s)
+        except StoreUnavailable:  # the guard has told it
             return missed
-        except StoreUnavailable as exc:
-            self._note(exc)
-            return missed
-        self._replied_at = self.clock()
         if is_write:
             self._outages.writes_again()
         return result
@@ -188,48 +178,8 @@ class Guarded:
             self._failed("timeout")
             raise StoreUnavailable("timeout", f"no reply within {within_s:.0f} s") from exc
         except StoreUnavailable as exc:
-            self._note(exc)
+            self._guard.note(exc)
             raise
-
-    def _note(self, fault: StoreUnavailable) -> None:
-        self._failed(fault.cause)
-        if fault.cause not in OPENING:
-            self._outages.met(fault)
-            return
-        if self._breaking is None:
-            self._breaking = fault
-            self._outages.begins(fault)
-            if self._probing is None or self._probing.done():
-                self._probing = asyncio.create_task(self._probe(), name="cache-probe")
-
-    async def _probe(self) -> None:
-        """Ping until a reply comes in time. Users' requests are never what finds out."""
-        if self.clock() - self._closed_at > STEADY_S:  # else it comes and goes, and is left alone the longer
-            self._wait_s = self._probe_s
-        while self._breaking is not None:
-            await asyncio.sleep(self._wait_s)
-            self._wait_s = min(self._wait_s * PROBE_GROWTH, PROBE_MAX_S)
-            fault = await self._pinged()
-            if fault is None:
-                self._breaking, self._closed_at = None, self.clock()
-                self._outages.ends()
-            else:
-                self._breaking = fault
-                self._outages.begins(fault)
-
-    async def _pinged(self) -> StoreUnavailable | None:
-        """What is wrong; None if nothing is. To connect may take longer than a call may."""
-        try:
-            async with asyncio.timeout(PING_MAX_S):
-                took_s = await self._store.ping()
-        except TimeoutError:
-            return StoreUnavailable("timeout", f"no reply within {PING_MAX_S:.0f} s")
-        except StoreUnavailable as exc:
-            return exc
-        if took_s * ROUND_TRIPS > self.deadline_s:
-            limit_ms = self.deadline_s / ROUND_TRIPS * 1000
-            return StoreUnavailable("timeout", f"a reply takes {took_s * 1000:.0f} ms, a look-up needs {limit_ms:.0f}")
-        return None
 
 
 class _ForRequest:

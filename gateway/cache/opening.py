@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Callable
 
 from gateway.cache.base import Store
 from gateway.cache.guarded import Guarded
 from gateway.cache.memory import MemoryStore
-from gateway.errors import ConfigError
+from gateway.redis_url import check_redis_url
 
 log = logging.getLogger("turnout.cache")
 
@@ -36,18 +35,7 @@ def make_store(redis_url: str | None, bytes_max: int, failed: Callable[[str], No
     """
     if not redis_url:
         return MemoryStore(bytes_max)
-    if importlib.util.find_spec("redis") is None:
-        raise ConfigError(
-            "TURNOUT_REDIS_URL or REDIS_URL is set, but the Redis client is not installed: "
-            "pip install 'turnout[redis]', or unset it and cache in memory"
-        )
+    check_redis_url(redis_url)
     from gateway.cache.redis import RedisStore
 
-    try:
-        store = RedisStore(redis_url)
-    except ValueError as exc:
-        raise ConfigError(
-            f"TURNOUT_REDIS_URL or REDIS_URL {exc}; give an address such as redis://user:password@host:6379/0, "
-            "rediss:// for TLS or unix:///path/to/socket"
-        ) from exc
-    return Guarded(store, failed)
+    return Guarded(RedisStore(redis_url), failed)

@@ -33,9 +33,9 @@ def may_keep(plan: Plan, answering: Attempt, finish: str | None, data: bytes, fo
 
     Not one that is empty or was cut short (`length`, `content_filter`), nor a fallback's: it would stand in for the
     wanted model's long after that one is well again. Nor one that did not convince, which is given for want of better,
-    nor one that declines: asked again, or by somebody else, the model may well answer.
+    nor one that declines: asked again, or by somebody else, the model may well answer. Nor one of two models' making.
     """
-    if answering.usage is None or answering.ttft_ms is None or answering.outcome == "unconvincing":
+    if answering.usage is None or answering.ttft_ms is None or answering.outcome == "unconvincing" or answering.seam is not None:
         return False
     if finish not in WELL_FINISHED or answering.model not in (plan.rungs or plan.targets[:1]):
         return False

@@ -199,8 +199,11 @@ class Caching:
 
 
 def asked_of(plan: Plan, models: Mapping[str, Model]) -> str:
-    """Who answers by this plan, for a cache key; of a cascade all of its rungs, and what it asks of their answers."""
-    names = plan.rungs or plan.targets[:1]
+    """Who answers by this plan, for a cache key.
+
+    Of a cascade all of its rungs, and what it asks of their answers; of models that are as good as each other all of them.
+    """
+    names = (plan.rungs if plan.accept else sorted(plan.rungs)) or plan.targets[:1]
     asked = [f"{models[name].provider}/{models[name].id}" for name in names]
     rules = [f" if {plan.accept[name]}" if name in plan.accept else "" for name in names]
     return " > ".join(model + rule for model, rule in zip(asked, rules, strict=True))

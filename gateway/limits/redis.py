@@ -1,0 +1,226 @@
+"""Limits counted in Redis, by all replicas together: one script looks at every window of a request and counts all or none.
+
+A window is a hash: from the number of a bucket to what was counted in it, by the clock of Redis alone, with the sum of all
+(`total`) and the first and last bucket that may be there (`oldest`, `newest`). So a request costs the same however full
+its windows are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from gateway.errors import StoreUnavailable
+from gateway.limits.base import BUCKETS, MICROS, Ask, Correction, Level, Window
+from gateway.redis_link import Argument, RedisLink
+
+PREFIX: Final = "turnout:limit:"
+TOGETHER_MAX: Final = 100  # requests in a round trip: some 6 ms of Redis
+TRIP_S: Final = 0.25  # nobody waits as long; a connection that leads nowhere must be given up before Redis is asked again
+
+Call = tuple[Sequence[str], Sequence[Argument]]
+"""The keys and the arguments of a script."""
+
+
+CLOCK: Final = f"""
+local BUCKETS = {BUCKETS}
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
+"""
+# KEYS: the windows. ARGV: of each the length of its buckets in µs, its limit, and how much is wanted.
+# Replies for each with its bucket, what is counted in it, µs until it is empty, and µs to wait: 0 for none, -1 for ever.
+RESERVE: Final = (
+    CLOCK
+    + """
+local windows, fits = {}, true
+for n, key in ipairs(KEYS) do
+  local length, limit, amount = tonumber(ARGV[3 * n - 2]), tonumber(ARGV[3 * n - 1]), tonumber(ARGV[3 * n])
+  local current = (now - now % length) / length
+  local oldest = current - BUCKETS
+  local kept = redis.call('HMGET', key, 'oldest', 'newest', 'total')
+  local from, newest, total = tonumber(kept[1] or oldest), tonumber(kept[2] or current), tonumber(kept[3] or 0)
+  if newest < oldest or newest > current + BUCKETS then
+    -- All of it has left the window; or it was counted before the clock was set back.
+    redis.call('DEL', key)
+    from, newest, total = oldest, current, 0
+  elseif from < oldest then
+    for bucket = from, oldest - 1 do
+      local count = redis.call('HGET', key, bucket)
+      if count then
+        redis.call('HDEL', key, bucket)
+        total = total - count
+      end
+    end
+    from = oldest
+    redis.call('HSET', key, 'oldest', from, 'total', total)
+  end
+  local over, wait = total + amount - limit, 0
+  if over > 0 then
+    fits, wait = false, -1
+    for bucket = from, newest do
+      over = over - (redis.call('HGET', key, bucket) or 0)
+      if over <= 0 then
+        wait = (bucket + BUCKETS + 1) * length - now
+        break
+      end
+    end
+  end
+  windows[n] = {length = length, amount = amount, current = current, from = from, newest = newest, total = total, wait = wait}
+end
+local replies = {}
+for n, key in ipairs(KEYS) do
+  local window = windows[n]
+  if fits and window.amount > 0 then
+    window.newest, window.total = math.max(window.newest, window.current), window.total + window.amount
+    redis.call('HINCRBY', key, window.current, window.amount)
+    redis.call('HSET', key, 'oldest', window.from, 'newest', window.newest, 'total', window.total)
+    redis.call('PEXPIRE', key, math.ceil((BUCKETS + 2) * window.length / 1000))
+  end
+  local reset = window.total == 0 and 0 or (window.newest + BUCKETS + 1) * window.length - now
+  replies[n] = {window.current, window.total, reset, window.wait}
+end
+return replies
+"""
+)
+# KEYS: the windows. ARGV: of each the length of its buckets in µs, the bucket that it was counted in, and the correction.
+# What is given back is taken from its own bucket, if that is still there; what comes on top is counted now.
+SETTLE: Final = (
+    CLOCK
+    + """
+for n, key in ipairs(KEYS) do
+  local length, bucket, by = tonumber(ARGV[3 * n - 2]), tonumber(ARGV[3 * n - 1]), tonumber(ARGV[3 * n])
+  if by < 0 then
+    by = math.max(by, -(redis.call('HGET', key, bucket) or 0))
+  else
+    bucket = (now - now % length) / length
+    redis.call('HSETNX', key, 'oldest', bucket - BUCKETS)
+    redis.call('HSET', key, 'newest', math.max(redis.call('HGET', key, 'newest') or 0, bucket))
+    redis.call('PEXPIRE', key, math.ceil((BUCKETS + 2) * length / 1000))
+  end
+  if by ~= 0 then
+    redis.call('HINCRBY', key, bucket, by)
+    redis.call('HINCRBY', key, 'total', by)
+  end
+end
+return redis.status_reply('OK')
+"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What Redis said of an ask. wait_s: None if it fits or ever will not, see is_refused."""
+
+    bucket: int
+    level: Level
+    is_refused: bool
+    wait_s: float | None
+
+
+Reply = asyncio.Future[list[Reserved] | StoreUnavailable]
+
+
+class Script:
+    """A script by its hash, loaded where the server does not know it yet."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self._hash = text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, link: RedisLink, calls: Sequence[Call]) -> list[Any]:
+        """The reply of each call, in one round trip. One that failed has a StoreUnavailable. Raises it if there are none."""
+        commands = [("EVALSHA", self._hash, len(keys), *keys, *arguments) for keys, arguments in calls]
+        replies = await link.run(*commands)
+        unknown = [n for n, reply in enumerate(replies) if isinstance(reply, StoreUnavailable) and reply.cause == "noscript"]
+        if unknown:
+            _, *again = await link.run(("SCRIPT", "LOAD", self._text), *(commands[n] for n in unknown))
+            for n, reply in zip(unknown, again, strict=True):
+                replies[n] = reply
+        return replies
+
+
+class RedisCounts:
+    """The windows in the Redis of a link, which is its own to close.
+
+    Requests that come while a round trip is under way go together in the next one: a burst costs few of them, where one for
+    each would be late for no fault of Redis.
+    """
+
+    def __init__(self, link: RedisLink, reserve: str = RESERVE, settle: str = SETTLE) -> None:
+        self._link, self._reserve, self._settle = link, Script(reserve), Script(settle)
+        self._waiting: deque[tuple[Sequence[Ask], Reply]] = deque()
+        self._trips: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where they are, for people; without the password."""
+        return self._link.address
+
+    async def ping(self) -> float:
+        """Seconds that a round trip takes. A write, since one that can only be read cannot count. Raises StoreUnavailable."""
+        await self._link.run(("PING",))  # to be connected
+        began = time.perf_counter()
+        [reply] = await self._link.run(("SET", f"{PREFIX}ping", 1, "PX", 1000))
+        if isinstance(reply, StoreUnavailable):
+            raise reply
+        return time.perf_counter() - began
+
+    def reserve(self, asks: Sequence[Ask]) -> Reply:
+        """Count all that is asked for or, if one of them is refused, nothing. A StoreUnavailable if it cannot be said."""
+        reply: Reply = asyncio.get_running_loop().create_future()
+        self._waiting.append((asks, reply))
+        if self._trips is None or self._trips.done():
+            self._trips = asyncio.create_task(self._travel(), name="limits-trips")
+        return reply
+
+    async def settle(self, corrections: Sequence[Correction]) -> None:
+        """Count these. Raises StoreUnavailable."""
+        keys = [_key(correction.window) for correction in corrections]
+        arguments = [value for one in corrections for value in (one.window.bucket_us, one.bucket, one.by)]
+        [reply] = await self._settle.run(self._link, [(keys, arguments)])
+        if isinstance(reply, StoreUnavailable):
+            raise reply
+
+    async def aclose(self) -> None:
+        if self._trips is not None:
+            self._trips.cancel()
+            await asyncio.gather(self._trips, return_exceptions=True)
+        await self._link.aclose()
+
+    async def _travel(self) -> None:
+        """Round trips, until nobody waits for one."""
+        while self._waiting:
+            together = [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER_MAX))]
+            batch = [(asks, reply) for asks, reply in together if not reply.done()]  # others are not waited for any more
+            try:
+                async with asyncio.timeout(TRIP_S):
+                    replies = await self._reserve.run(self._link, [_call(asks) for asks, _ in batch]) if batch else []
+            except (StoreUnavailable, TimeoutError) as exc:
+                cause = exc.cause if isinstance(exc, StoreUnavailable) else "timeout"
+                replies = [StoreUnavailable(cause, str(exc) or "no reply in time") for _ in batch]
+            for (asks, reply), said in zip(batch, replies, strict=True):
+                if reply.done():
+                    continue
+                if isinstance(said, StoreUnavailable):
+                    reply.set_result(said)
+                else:
+                    reply.set_result([_read(ask.window, one) for ask, one in zip(asks, said, strict=True)])
+
+
+def _call(asks: Sequence[Ask]) -> Call:
+    keys = [_key(ask.window) for ask in asks]
+    return keys, [value for ask in asks for value in (ask.window.bucket_us, ask.window.limit, ask.amount)]
+
+
+def _key(window: Window) -> str:
+    return PREFIX + window.id
+
+
+def _read(window: Window, reply: Sequence[int]) -> Reserved:
+    bucket, total, reset_us, wait_us = reply
+    level = Level(window, max(window.limit - total, 0), reset_us / MICROS)
+    return Reserved(bucket, level, wait_us != 0, wait_us / MICROS if wait_us > 0 else None)
