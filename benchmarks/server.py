@@ -63,6 +63,17 @@ class Server:
         self.stop()
 
     @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def ended_within(self, timeout_s: float) -> int:
+        """Its exit status, or minus the signal that ended it. Raises ServerFailed when it runs on."""
+        try:
+            return self._popen.wait(timeout_s)
+        except subprocess.TimeoutExpired as exc:
+            raise self.failed(f"did not end within {timeout_s:g} s") from exc
+
+    @property
     def is_running(self) -> bool:
         return self._popen.poll() is None
 
@@ -85,10 +96,29 @@ class Server:
     def cpu_s(self) -> float:
         """CPU seconds used so far by the process and its children. Raises ServerFailed when it is gone."""
         try:
-            times = [process.cpu_times() for process in [self._process, *self._process.children(recursive=True)]]
+            times = [process.cpu_times() for process in self._tree()]
         except psutil.NoSuchProcess as exc:
             raise self.failed("ended by itself") from exc
         return sum(t.user + t.system for t in times)
+
+    def size(self) -> tuple[int, int]:
+        """Bytes of memory (resident) and open files of the process and its children. Raises ServerFailed when it is gone."""
+        try:
+            sizes = [(process.memory_info().rss, process.num_fds()) for process in self._tree()]
+        except psutil.NoSuchProcess as exc:
+            raise self.failed("ended by itself") from exc
+        return sum(rss for rss, _ in sizes), sum(files for _, files in sizes)
+
+    def waited_s(self) -> float:
+        """Seconds that its threads were ready and had no core, since other programs had it; 0 where the system is no Linux.
+
+        The second number of /proc/PID/task/TID/schedstat, see "Scheduler Statistics" in Linux's documentation.
+        """
+        counts = [path.read_text().split() for path in Path("/proc").glob(f"{self.pid}/task/*/schedstat")]
+        return sum(int(waited_ns) for _, waited_ns, _ in counts) / 1e9
+
+    def _tree(self) -> list[psutil.Process]:
+        return [self._process, *self._process.children(recursive=True)]
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL for what is left of the tree; returns when all of it is reaped."""

@@ -13,8 +13,10 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from gateway.cli.supervise import KILL_S
 from gateway.policy.catalog import TokenPrice
 from gateway.policy.compile import compile_policy, parse_faq
+from gateway.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPOSE_PATH = ROOT / "docker-compose.yml"
@@ -46,6 +48,10 @@ def validator() -> Draft202012Validator:
 
 def test_compose_file_obeys_the_compose_specification(compose: dict[str, Any], validator: Draft202012Validator) -> None:
     assert [f"{error.json_path}: {error.message}" for error in validator.iter_errors(compose)] == []
+
+
+def test_compose_waits_for_an_end_in_good_order(compose: dict[str, Any]) -> None:
+    assert compose["services"]["gateway"]["stop_grace_period"] == f"{Settings(policy=POLICY_PATH).grace_s + KILL_S:g}s"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import errno
+import contextlib
 import logging
 import os
 import shutil
@@ -11,16 +11,14 @@ import signal
 import socket
 import sys
 
-import uvicorn
-
 from gateway.app import Gateway, build_app
 from gateway.cli.findings import find_models
+from gateway.cli.key_findings import find_keys
+from gateway.cli.listen import listen
+from gateway.cli.server import BACKLOG, Server
+from gateway.cli.supervise import READY, supervise, worker_command
 from gateway.cli.table import coloured
-from gateway.errors import ConfigError
 from gateway.settings import Settings, load_settings
-
-GRACE_S = 30
-BACKLOG = 2048
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,51 +26,63 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "serve",
         help="run the gateway",
-        description="Run the gateway until it is told to stop (Ctrl-C or SIGTERM). Answers in flight get 30 s to finish.",
+        description="Run the gateway until it is told to stop (Ctrl-C or SIGTERM). "
+        "Answers in flight get $TURNOUT_GRACE_S seconds to finish (default: 30).",
         epilog="example: turnout serve --policy policies/default.yaml --port 8080",
     )
     command.add_argument("--policy", metavar="FILE", help="the policy (default: $TURNOUT_POLICY or policies/default.yaml)")
     command.add_argument("--host", metavar="H", help="address to listen on (default: $TURNOUT_HOST or 127.0.0.1)")
     command.add_argument("--port", metavar="P", type=int, help="port to listen on (default: $TURNOUT_PORT or 8080)")
     command.add_argument(
-        "--workers", metavar="N", type=_workers, default=1, help="processes (default: 1; more are not supported yet)"
+        "--workers", metavar="N", type=int, help="processes, started anew when they end (default: $TURNOUT_WORKERS or 1)"
     )
     command.add_argument(
         "--insecure", action="store_true", help="listen on an address that others reach, though no virtual key exists"
     )
+    # How the supervisor starts its workers.
+    command.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    command.add_argument("--announce", action="store_true", help=argparse.SUPPRESS)
+    command.add_argument("--metrics-folder", help=argparse.SUPPRESS)
     command.set_defaults(run=run)
-
-
-def _workers(text: str) -> int:
-    if text != "1":
-        raise argparse.ArgumentTypeError(f"{text!r}: more than one worker is not supported yet")
-    return 1
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until stopped."""
-    settings = load_settings(policy=args.policy, host=args.host, port=args.port, is_insecure=args.insecure)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
-    app = build_app(settings)
-    listener = listen(settings)
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http="httptools",
-        lifespan="on",
-        ws="none",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # nothing here depends on the client's address
-        log_config=None,
-        log_level="warning",
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=GRACE_S,
-        backlog=BACKLOG,
+    settings = load_settings(
+        policy=args.policy,
+        host=args.host,
+        port=args.port,
+        is_insecure=args.insecure,
+        workers=args.workers,
+        worker=args.worker,
+        metrics_folder=args.metrics_folder,
     )
-    server = _Server(config, settings, app)
-    # uvicorn shuts down on SIGTERM, then raises it again; having shut down in good order is a success.
-    signal.signal(signal.SIGTERM, lambda *_: None)
+    who = "" if settings.workers == 1 else f" worker {settings.worker}" if settings.worker else " supervisor"
+    form = f"%(asctime)s %(levelname)-7s{who} %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
+    if settings.workers > 1 and settings.worker is None:
+        return supervise(settings, worker_command(settings))
+    return _serve(settings, is_announced=settings.worker is None or args.announce)
+
+
+def _serve(settings: Settings, *, is_announced: bool) -> int:
+    """One process that serves. is_announced: with the first screen."""
+    leash = None if settings.worker is None else socket.socket(fileno=os.dup(sys.stdin.fileno()))
+    app = build_app(settings)
+    listener = listen(settings, BACKLOG)
+
+    def ready() -> None:
+        if is_announced:
+            print(first_screen(settings, app), flush=True)
+        if leash is not None:
+            with contextlib.suppress(OSError):  # the supervisor has ended, as the server is about to see
+                leash.send(READY)
+
+    server = Server(app, settings.grace_s, ready, leash)
+    # uvicorn installs the same handler while it runs. A signal that comes before must end the server, too, and one that comes
+    # after its end must not spoil the exit status.
+    signal.signal(signal.SIGTERM, server.handle_exit)
+    signal.signal(signal.SIGINT, server.handle_exit)
     try:
         server.run(sockets=[listener])
     finally:
@@ -80,55 +90,23 @@ def run(args: argparse.Namespace) -> int:
     return 0 if server.started else 1
 
 
-def listen(settings: Settings) -> socket.socket:
-    """The listening socket. Raises ConfigError when it cannot be had."""
-    try:
-        family, kind, proto, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, proto)
-    except OSError as exc:
-        raise ConfigError(f"cannot listen on {settings.host}: {exc.strerror or exc}; give another --host") from exc
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as exc:
-        listener.close()
-        what = f"port {settings.port} on {settings.host}"
-        if exc.errno == errno.EADDRINUSE:
-            raise ConfigError(f"{what} is in use; stop what listens there, or give --port or TURNOUT_PORT") from exc
-        raise ConfigError(f"cannot listen on {what}: {exc.strerror}; give another --host or --port") from exc
-    listener.setblocking(False)
-    return listener
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's, with our first screen once it serves."""
-
-    def __init__(self, config: uvicorn.Config, settings: Settings, app: Gateway) -> None:
-        super().__init__(config)
-        self._settings, self._app = settings, app
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started and self._app.current is not None:
-            print(first_screen(self._settings, self._app), flush=True)
-
-
 def first_screen(settings: Settings, app: Gateway) -> str:
     """What a user needs first: the address, the models found, what is missing, a line to paste."""
     assert app.current is not None
     policy = app.current.now.policy
-    lines = [f"Turnout serves on {coloured(settings.url, 'bold')}  (policy {settings.policy}, {policy.hash})", ""]
-    for found in find_models(policy, app.current.now.candidates()):
+    many = "" if settings.workers == 1 else f", {settings.workers} workers"
+    lines = [f"Turnout serves on {coloured(settings.url, 'bold')}  (policy {settings.policy}, {policy.hash}{many})", ""]
+    for found in (find_keys(settings).finding, *find_models(policy, app.current.now.candidates())):
         lines.append(f"  {coloured(found.mark, found.colour)} {found.what}")
         if found.remedy:
             lines.append(f"      {found.remedy}")
     me = "turnout" if shutil.which("turnout") else os.path.relpath(sys.argv[0])
     body = '{"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}'
+    key = ' -H "authorization: Bearer $KEY"' if app.directory.is_closed else ""
     lines += [
         "",
-        "Try it:",
-        f"  curl {settings.url}/v1/chat/completions -H 'content-type: application/json' -d '{body}'",
+        "Try it" + (", with the secret of a virtual key as $KEY:" if key else ":"),
+        f"  curl {settings.url}/v1/chat/completions -H 'content-type: application/json'{key} -d '{body}'",
         f"or set your client's base URL to {settings.url}/v1. What was spent: {me} spend. What is amiss: {me} doctor.",
         "",
     ]

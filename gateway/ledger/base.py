@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import time
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
@@ -16,10 +18,20 @@ Purpose = Literal["request", "audit", "refresh"]
 Verdict = Literal["right", "wrong", "unsure"]
 
 
+def new_uid() -> str:
+    """An id that no other record has, in 32 hexadecimal digits; later ones sort after earlier ones, to the millisecond.
+
+    48 bits of time, then chance, as UUID version 7 (RFC 9562): new rows go to the end of the index.
+    """
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
 class Feedback(msgspec.Struct, frozen=True):
     """What somebody thought of an answer.
 
     value: from -1, bad, to 1, good. at: seconds since 1970, UTC. tags: as they were given, names with values or alone.
+    uid: as an entry's. entry: the uid of the entry that it is on; None in what was written before there were any, which is
+    then on the latest entry of its request.
     """
 
     request_id: str
@@ -27,6 +39,8 @@ class Feedback(msgspec.Struct, frozen=True):
     value: float
     comment: str | None = None
     tags: dict[str, str] | list[str] = []
+    entry: str | None = None
+    uid: str | None = msgspec.field(default_factory=new_uid)
 
 
 class Entry(msgspec.Struct):
@@ -40,6 +54,8 @@ class Entry(msgspec.Struct):
     cost_nusd: paid to providers for all attempts. overhead_nusd: what deciding cost on top.
     baseline_nusd: what the policy's baseline model would have cost for this usage.
     feedback: the latest last; filled in when an entry is found, and written on its own.
+    uid: of this record alone, where callers may give several requests one id; made once, so that a record that is handed
+    over twice is kept once. None in what was written before there were any.
     """
 
     request_id: str
@@ -75,6 +91,7 @@ class Entry(msgspec.Struct):
     of: str | None = None
     verdict: Verdict | None = None
     feedback: list[Feedback] = []
+    uid: str | None = msgspec.field(default_factory=new_uid)
 
     @property
     def saved_nusd(self) -> int | None:
@@ -93,12 +110,16 @@ class LedgerStore(Protocol):
     def append(self, records: Sequence[Record]) -> None:
         """Keep all of them or none. Raises OSError when it cannot just now, ValueError when one of them never can be.
 
+        A record whose uid is there already is left as it is, so what may have been written can be written again.
         The feedback inside an entry is not written; feedback is a record of its own, and may come before its entry.
         """
         ...
 
-    def find(self, request_id: str) -> Entry | None:
-        """The latest entry with this id, with the feedback on it. Raises OSError when the store cannot be read just now."""
+    def find(self, request_id: str, key: str | None = None) -> Entry | None:
+        """The latest entry with this id, with the feedback on it. key: of this key's only, since callers choose their ids.
+
+        Raises OSError when the store cannot be read just now.
+        """
         ...
 
     def close(self) -> None: ...

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from gateway.attempt import Attempt
 from gateway.ledger.base import Entry
 from gateway.ledger.price import cost_nusd
@@ -28,9 +30,24 @@ def settle(
             entry.usage, entry.ttft_ms = attempt.usage, attempt.ttft_ms
     if answering is not None:
         entry.usage, entry.ttft_ms = answering.usage, answering.ttft_ms
+        if answering.seam is not None:
+            _join(entry, attempts, answering)
     entry.attempts = list(attempts)
     entry.cost_nusd = _priced(attempts, models)
     entry.baseline_nusd = None if baseline is None else cost_nusd(baseline.price, entry.usage)
+
+
+def _join(entry: Entry, attempts: Sequence[Attempt], answering: Attempt) -> None:
+    """Of an answer that was taken over in mid-stream: it began with the first content of all.
+
+    One that was continued is as long as its parts together, for the question asked once.
+    """
+    begun = [a for a in attempts if a.ttft_ms is not None and a.outcome not in ("lost_hedge", "unconvincing")]
+    entry.ttft_ms = begun[0].ttft_ms
+    parts = [a.usage for a in begun if a.usage is not None]
+    if answering.seam == "continue" and parts:
+        output = sum(part.output for part in parts)
+        entry.usage = msgspec.structs.replace(parts[0], output=output, estimated=True)
 
 
 def settle_background(entry: Entry, attempts: Sequence[Attempt], models: Mapping[str, Model]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import urllib.parse
+from collections.abc import Collection
 from importlib import resources
 
 import msgspec
@@ -96,8 +97,18 @@ def shipped_price(provider: Provider, model_id: str) -> TokenPrice | None:
         owner = provider.litellm_provider
     else:
         owner = None
+    return listed_price(f"{owner}/{model_id}") if owner else None
+
+
+def listed_models() -> Collection[str]:
+    """The names in the shipped map: the provider's, a slash, the model's id."""
+    return _price_map().models.keys()
+
+
+def listed_price(name: str) -> TokenPrice | None:
+    """The shipped map's price under a name such as `openai/gpt-4.1`; None where it has none."""
     prices = _price_map()
-    raw = prices.models.get(f"{owner}/{model_id}") if owner else None
+    raw = prices.models.get(name)
     if raw is None:
         return None
     listed = msgspec.json.decode(raw, type=_Listed)

@@ -13,6 +13,7 @@ BY_ENTRY = {
     "day": "strftime('%Y-%m-%d', at, 'unixepoch')",
     "hour": "strftime('%Y-%m-%dT%H:00Z', at, 'unixepoch')",
     "key": "key",
+    "team": "coalesce(team, '(none)')",
 }
 BY_ATTEMPT = ("model", "provider")
 DIMENSIONS = (*BY_ENTRY, *BY_ATTEMPT)
@@ -80,6 +81,12 @@ def spend(db: sqlite3.Connection, by: str, since: float) -> list[Row]:
     if by in ("day", "hour"):
         return sorted(rows, key=lambda row: row.name)
     return sorted(rows, key=lambda row: (-row.cost_nusd, row.name))
+
+
+def last_uses(db: sqlite3.Connection) -> dict[str, float]:
+    """When each key's last request came, in seconds since 1970."""
+    query = "SELECT key, max(at) AS at FROM entry WHERE purpose = 'request' GROUP BY key"
+    return {row["key"]: row["at"] for row in db.execute(query)}
 
 
 def _by_attempt(db: sqlite3.Connection, by: str, since: float) -> list[Row]:

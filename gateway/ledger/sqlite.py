@@ -14,7 +14,7 @@ from gateway.errors import ConfigError
 from gateway.ledger.base import Entry, Feedback, Record
 from gateway.usage import Usage
 
-VERSION = 3
+VERSION = 4
 BUSY_TIMEOUT_MS = 5_000
 
 _SCHEMA = """
@@ -27,8 +27,10 @@ CREATE TABLE entry (
     usage_reasoning INTEGER, usage_estimated INTEGER,
     cost_nusd INTEGER, overhead_nusd INTEGER NOT NULL, baseline_nusd INTEGER,
     ttft_ms REAL, duration_ms REAL NOT NULL, overhead_ms REAL NOT NULL, outcome TEXT NOT NULL,
-    status INTEGER NOT NULL, error TEXT, purpose TEXT NOT NULL DEFAULT 'request', of TEXT, verdict TEXT
+    status INTEGER NOT NULL, error TEXT, purpose TEXT NOT NULL DEFAULT 'request', of TEXT, verdict TEXT,
+    uid TEXT
 ) STRICT;
+CREATE UNIQUE INDEX entry_uid ON entry (uid);
 CREATE INDEX entry_at ON entry (at);
 CREATE INDEX entry_request_id ON entry (request_id);
 CREATE TABLE attempt (
@@ -36,6 +38,7 @@ CREATE TABLE attempt (
     outcome TEXT NOT NULL, status INTEGER, ttft_ms REAL, duration_ms REAL NOT NULL, busy_s REAL NOT NULL,
     usage_input INTEGER, usage_output INTEGER, usage_cached_input INTEGER, usage_cache_write INTEGER,
     usage_reasoning INTEGER, usage_estimated INTEGER, cost_nusd INTEGER, error TEXT, fault TEXT, accept TEXT,
+    seam TEXT, seam_chars INTEGER, is_hedge INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (entry, n)
 ) STRICT, WITHOUT ROWID;
 """
@@ -44,6 +47,11 @@ CREATE TABLE feedback (
     id INTEGER PRIMARY KEY, request_id TEXT NOT NULL, at REAL NOT NULL, value REAL NOT NULL, comment TEXT, tags TEXT NOT NULL
 ) STRICT;
 CREATE INDEX feedback_request_id ON feedback (request_id);
+"""
+_FEEDBACK_OF_4 = """
+ALTER TABLE feedback ADD COLUMN uid TEXT;
+ALTER TABLE feedback ADD COLUMN entry TEXT;
+CREATE UNIQUE INDEX feedback_uid ON feedback (uid);
 """
 
 # From the layout that is the index to the next one.
@@ -55,22 +63,36 @@ ALTER TABLE entry ADD COLUMN of TEXT;
 ALTER TABLE entry ADD COLUMN verdict TEXT;
 """
     + _FEEDBACK,
+    3: """
+ALTER TABLE attempt ADD COLUMN seam TEXT;
+ALTER TABLE attempt ADD COLUMN seam_chars INTEGER;
+ALTER TABLE attempt ADD COLUMN is_hedge INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE entry ADD COLUMN uid TEXT;
+CREATE UNIQUE INDEX entry_uid ON entry (uid);
+"""
+    + _FEEDBACK_OF_4,
 }
 
-# What layouts before the third lack, for those who only read: shadows the file's own table in this connection alone.
-_AS_OF_LAYOUT_3 = """
-CREATE TEMP VIEW entry AS SELECT *, 'request' AS purpose, NULL AS of, NULL AS verdict FROM main.entry;
-CREATE TEMP TABLE feedback (id INTEGER, request_id TEXT, at REAL, value REAL, comment TEXT, tags TEXT);
+# What layouts before the third, and the third, lack, for those who only read: shadows the file's own tables in this
+# connection alone.
+_FROM_BEFORE_3 = """
+CREATE TEMP VIEW entry AS SELECT *, 'request' AS purpose, NULL AS of, NULL AS verdict, NULL AS uid FROM main.entry;
+CREATE TEMP TABLE feedback (id INTEGER, request_id TEXT, at REAL, value REAL, comment TEXT, tags TEXT, uid TEXT, entry TEXT);
+"""
+_FROM_3 = """
+CREATE TEMP VIEW entry AS SELECT *, NULL AS uid FROM main.entry;
+CREATE TEMP VIEW feedback AS SELECT *, NULL AS uid, NULL AS entry FROM main.feedback;
 """
 
 _USAGE = ("usage_input", "usage_output", "usage_cached_input", "usage_cache_write", "usage_reasoning", "usage_estimated")
 _PLAIN = (
     "request_id at dialect requested_model stream key policy_hash draw team session route decided_by cache cache_entry "
-    "model provider cost_nusd overhead_nusd baseline_nusd ttft_ms duration_ms overhead_ms outcome status error purpose of verdict"
+    "model provider cost_nusd overhead_nusd baseline_nusd ttft_ms duration_ms overhead_ms outcome status error purpose of "
+    "verdict uid"
 ).split()
 _JSON = ("tags", "scores")
-_ATTEMPT = "provider model outcome status ttft_ms duration_ms busy_s cost_nusd error fault".split()
-_SAID = ("request_id", "at", "value", "comment")
+_ATTEMPT = "provider model outcome status ttft_ms duration_ms busy_s cost_nusd error fault seam seam_chars is_hedge".split()
+_SAID = ("request_id", "at", "value", "comment", "entry", "uid")
 
 
 class SqliteLedger:
@@ -99,23 +121,26 @@ class SqliteLedger:
     def _append(self, entry: Entry) -> None:
         values = [getattr(entry, name) for name in _PLAIN]
         values += [msgspec.json.encode(getattr(entry, name)).decode() for name in _JSON]
-        id_ = self._db.execute(_INSERT_ENTRY, [*values, *_usage_values(entry.usage)]).lastrowid
+        inserted = self._db.execute(_INSERT_ENTRY, [*values, *_usage_values(entry.usage)])
+        if inserted.rowcount == 0:
+            return  # it is there already, with its attempts
+        id_ = inserted.lastrowid
         rows = (
             [id_, n, *(getattr(a, name) for name in _ATTEMPT), *_usage_values(a.usage), _accept_text(a)]
             for n, a in enumerate(entry.attempts, start=1)
         )
         self._db.executemany(_INSERT_ATTEMPT, rows)
 
-    def find(self, request_id: str) -> Entry | None:
+    def find(self, request_id: str, key: str | None = None) -> Entry | None:
         try:
             with self._lock:
-                query = "SELECT * FROM entry WHERE request_id = ? ORDER BY id DESC LIMIT 1"
-                row = self._db.execute(query, (request_id,)).fetchone()
+                query = "SELECT * FROM entry WHERE request_id = ? AND key = coalesce(?, key) ORDER BY id DESC LIMIT 1"
+                row = self._db.execute(query, (request_id, key)).fetchone()
                 if row is None:
                     return None
                 attempts = self._db.execute("SELECT * FROM attempt WHERE entry = ? ORDER BY n", (row["id"],)).fetchall()
-                query = "SELECT * FROM feedback WHERE request_id = ? ORDER BY id"
-                feedback = self._db.execute(query, (request_id,)).fetchall()
+                query = "SELECT * FROM feedback WHERE request_id = ? AND (entry IS NULL OR entry = ?) ORDER BY id"
+                feedback = self._db.execute(query, (request_id, row["uid"])).fetchall()
         except sqlite3.Error as exc:
             raise OSError(f"cannot read the ledger '{self._path}': {exc}") from exc
         plain = {name: row[name] for name in _PLAIN} | {name: msgspec.json.decode(row[name]) for name in _JSON}
@@ -165,8 +190,7 @@ def _migrate(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     if version == VERSION:
         return
     if read_only and version > 0:
-        if version < 3:
-            db.executescript(_AS_OF_LAYOUT_3)
+        db.executescript(_FROM_3 if version == 3 else _FROM_BEFORE_3)
         return
     if read_only:
         said = f"the ledger '{path}' is empty: no gateway has written to it"
@@ -175,7 +199,7 @@ def _migrate(db: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
     db.isolation_level = None
     db.execute("BEGIN IMMEDIATE")
     version = db.execute("PRAGMA user_version").fetchone()[0]
-    for statements in [_SCHEMA, _FEEDBACK] if version == 0 else [_CHANGES[v] for v in range(version, VERSION)]:
+    for statements in [_SCHEMA, _FEEDBACK, _FEEDBACK_OF_4] if version == 0 else [_CHANGES[v] for v in range(version, VERSION)]:
         for statement in statements.split(";\n"):
             db.execute(statement)
     db.execute(f"PRAGMA user_version = {VERSION}")
@@ -207,7 +231,9 @@ def _accept_text(attempt: Attempt) -> str | None:
 
 def _attempt(row: sqlite3.Row) -> Attempt:
     accept = None if row["accept"] is None else msgspec.json.decode(row["accept"])
-    return Attempt(**{name: row[name] for name in _ATTEMPT}, usage=_usage(row), accept=accept)
+    plain = {name: row[name] for name in _ATTEMPT}
+    plain["is_hedge"] = bool(plain["is_hedge"])
+    return Attempt(**plain, usage=_usage(row), accept=accept)
 
 
 def _feedback(row: sqlite3.Row) -> Feedback:
@@ -218,6 +244,8 @@ def _insert(table: str, columns: Sequence[str]) -> str:
     return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
-_INSERT_ENTRY = _insert("entry", [*_PLAIN, *_JSON, *_USAGE])
+# Not OR IGNORE, which would pass over values that cannot be kept as well.
+_ONCE = " ON CONFLICT (uid) DO NOTHING"
+_INSERT_ENTRY = _insert("entry", [*_PLAIN, *_JSON, *_USAGE]) + _ONCE
 _INSERT_ATTEMPT = _insert("attempt", ["entry", "n", *_ATTEMPT, *_USAGE, "accept"])
-_INSERT_FEEDBACK = _insert("feedback", [*_SAID, "tags"])
+_INSERT_FEEDBACK = _insert("feedback", [*_SAID, "tags"]) + _ONCE

@@ -1,99 +1,196 @@
 """Writes entries, and the feedback on them, off the hot path, in batches, and loses none.
 
-A request takes a place in the queue before it is served, so that its entry can always be handed over; when the store
-is stuck and all places are taken, new requests are refused instead of served unbilled.
+A record is in the spool when `put` returns, and from then on outlives the process. It waits in memory as well, to be
+found and written soon; what has no place there is read from the spool again when its turn comes. While neither the spool
+nor the store can be written, new requests are refused instead of served unbilled. While the spool alone cannot be, a kill
+would lose what is not in the store: that is kept to a few records.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections import deque
+from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import msgspec
 
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.base import Entry, Feedback, LedgerStore, Record
+from gateway.ledger.replay import replay
+from gateway.ledger.spool import Damage, Segment, Spool, read_segment
 
 log = logging.getLogger("turnout.ledger")
 
-PLACES = 10_000
+PLACES = 10_000  # requests under way, and records in memory
+EXPOSED_MAX = 100  # of those, while the spool cannot be written
+IN_MEMORY_MAX = 5_000  # records that are in the spool as well; some 10 MB
 BATCH_MAX = 500
-GATHER_S = 0.02  # lets a batch form under load; nobody waits for it
+GATHER_S = 0.05  # lets a batch form; a transaction of its own would cost each entry ten times as much. Nobody waits for it
 RETRY_MAX_S = 5.0
-CLOSE_S = 10.0
+CLOSE_S = 5.0
+
+Waiting = tuple[Record, Segment | None]  # None: it is not in the spool
+
+
+@dataclass
+class _Stretch:
+    """Records that wait in the spool alone: bytes `start` to `end` of a segment."""
+
+    segment: Segment
+    start: int
+    end: int
 
 
 class LedgerWriter:
     """Owned by the application's lifespan: start, then aclose, which returns when everything is written."""
 
-    def __init__(self, store: LedgerStore, places: int = PLACES) -> None:
-        self._store = store
-        self._free = places
-        self._pending: deque[Record] = deque()
-        self._writing: list[Record] = []
+    def __init__(self, store: LedgerStore, spool: Spool, places: int = PLACES, in_memory_max: int = IN_MEMORY_MAX) -> None:
+        self._store, self._spool = store, spool
+        self._free, self._in_memory_max = places, in_memory_max
+        self._exposed = 0  # requests under way, and records in memory alone: a kill loses them if the spool cannot be written
+        self._pending: deque[Waiting] = deque()
+        self._writing: list[Waiting] = []
+        self._left: deque[_Stretch] = deque()
         self._wake = asyncio.Event()
         self._is_closing = False
         self._task: asyncio.Task[None] | None = None
+        self._replay: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
         self.last_error: str | None = None
 
+    @property
+    def problems(self) -> list[str]:
+        """What keeps records from where they belong."""
+        return [problem for problem in (self.last_error, self._spool.problem) if problem is not None]
+
     def start(self) -> None:
+        """Begin to write, and to bring in what earlier processes have left."""
         self._task = asyncio.create_task(self._run(), name="ledger-writer")
+        self._replay = asyncio.create_task(replay(self._spool.folder, self._write), name="ledger-replay")
 
     def reserve(self) -> None:
         """Take a place for one request's entry, or for one feedback; `put` fills it. Raises LedgerUnavailable."""
+        is_bare = self.last_error is not None or self._exposed >= EXPOSED_MAX
+        if is_bare and self._spool.problem is not None and not self._spool.has_room():
+            raise LedgerUnavailable("; ".join([*self.problems, "try again later"]))
         if self._free <= 0:
             raise LedgerUnavailable(f"the ledger cannot be written ({self.last_error or 'it is too slow'}); try again later")
         self._free -= 1
+        self._exposed += 1
 
     def put(self, record: Record) -> None:
-        """Hand a record over; it will be written. Once the writer has ended, to the log."""
-        if self._task is not None and self._task.done():
-            log.error("%s not written, the ledger is closed: %s", _noun(record), _as_text(record))
-            return
-        self._pending.append(record)
-        self._wake.set()
+        """Hand a record over: when this returns it outlives the process, unless the spool cannot be written.
 
-    async def find(self, request_id: str) -> Entry | None:
-        """The latest entry with this id, with the feedback on it, written already or not."""
-        waiting = [r for r in [*self._writing, *self._pending] if r.request_id == request_id]
-        feedback = [r for r in waiting if isinstance(r, Feedback)]
-        found = next((r for r in reversed(waiting) if isinstance(r, Entry)), None)
+        Then it waits in memory. Once the writer has ended it waits in the spool for the next start, or goes to the log.
+        """
+        segment = self._spooled(record)
+        if segment is not None:
+            self._exposed -= 1
+        if self._task is not None and self._task.done():
+            if segment is None:
+                log.error("%s not written, the ledger is closed: %s", _noun(record), _as_text(record))
+        elif segment is not None and len(self._pending) + len(self._writing) >= self._in_memory_max:
+            self._leave(segment)
+        else:
+            self._pending.append((record, segment))
+            self._wake.set()
+
+    async def find(self, request_id: str, key: str | None = None) -> Entry | None:
+        """The latest entry with this id, with the feedback on it, written or in memory. key: of this key's only.
+
+        What waits in the spool alone is not found: that is so only while the store has been failing for thousands of records.
+        """
+        waiting = [r for r, _ in [*self._writing, *self._pending] if r.request_id == request_id]
+        found = next((r for r in reversed(waiting) if isinstance(r, Entry) and key in (None, r.key)), None)
         if found is None:
-            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._store.find, request_id)
-        if found is None or not feedback:
+            found = await asyncio.get_running_loop().run_in_executor(self._thread, self._store.find, request_id, key)
+        if found is None:
+            return None
+        feedback = [r for r in waiting if isinstance(r, Feedback) and r.entry in (None, found.uid)]
+        if not feedback:
             return found
         # What was waiting may have been written while the store was asked.
         return msgspec.structs.replace(found, feedback=[*found.feedback, *(f for f in feedback if f not in found.feedback)])
 
     async def aclose(self) -> None:
-        """Write what is left, then stop. What cannot be written within CLOSE_S goes to the log, entry by entry."""
+        """Write what is left, then stop. What cannot be written within CLOSE_S stays in the spool, or goes to the log."""
         self._is_closing = True
         self._wake.set()
+        if self._replay is not None:
+            self._replay.cancel()
+            await asyncio.wait([self._replay])
         if self._task is not None:
             try:
                 await asyncio.wait_for(self._task, CLOSE_S)
             except TimeoutError:
-                for record in [*self._writing, *self._pending]:
-                    log.error("%s not written: %s", _noun(record), _as_text(record))
+                self._say_what_is_left()
         self._thread.shutdown()
+        self._spool.close()
         self._store.close()
+
+    def _spooled(self, record: Record) -> Segment | None:
+        had_problem = self._spool.problem is not None
+        try:
+            segment = self._spool.append(record)
+        except OSError:
+            if not had_problem:
+                log.error("%s; until it works again, records wait in memory", self._spool.problem)
+            return None
+        except ValueError:
+            return None  # the store will say what is wrong with it
+        if had_problem:
+            log.info("the spool is written again")
+        return segment
+
+    def _leave(self, segment: Segment) -> None:
+        """The last record of the segment waits there alone, and needs no place in memory."""
+        self._free += 1
+        last = self._left[-1] if self._left else None
+        if last is not None and last.segment is segment and last.end == segment.last:
+            last.end = segment.size
+        else:
+            self._left.append(_Stretch(segment, segment.last, segment.size))
 
     async def _run(self) -> None:
         while True:
             await self._wake.wait()
-            if not self._is_closing:
-                await asyncio.sleep(GATHER_S)
             self._wake.clear()
-            while self._pending:
-                self._writing = [self._pending.popleft() for _ in range(min(len(self._pending), BATCH_MAX))]
-                await self._write(self._writing)
-                self._free += len(self._writing)
+            while self._pending or self._left:
+                if len(self._pending) < BATCH_MAX and not self._left and not self._is_closing:
+                    await asyncio.sleep(GATHER_S)
+                places = min(len(self._pending), BATCH_MAX)
+                self._writing = [self._pending.popleft() for _ in range(places)] if places else await self._read_left()
+                if self._writing:
+                    await self._write([record for record, _ in self._writing])
+                for segment, count in Counter(segment for _, segment in self._writing if segment is not None).items():
+                    self._spool.stored(segment, count)
+                self._free += places
+                self._exposed -= sum(segment is None for _, segment in self._writing)
                 self._writing = []
             if self._is_closing:
                 return
+
+    async def _read_left(self) -> list[Waiting]:
+        """The next records of those that wait in the spool alone."""
+        stretch = self._left[0]
+        segment, end = stretch.segment, stretch.end  # while it is read more may be appended
+        damage = Damage()
+        found = itertools.islice(read_segment(segment.path, damage, stretch.start, end), BATCH_MAX)
+        try:
+            batch = await asyncio.get_running_loop().run_in_executor(self._thread, list, found)
+        except OSError as exc:
+            log.error("cannot read the spool's '%s': %s; the next start tries again", segment.path, exc.strerror)
+            self._left.popleft()
+            return []
+        if str(damage):
+            log.error("%s: %s; the next start keeps the file", segment.path, damage)
+        stretch.start = batch[-1][1] if len(batch) == BATCH_MAX else end
+        if stretch.start == stretch.end:
+            self._left.popleft()
+        return [(record, segment) for record, _ in batch]
 
     async def _write(self, records: list[Record]) -> None:
         wait_s = 0.1
@@ -122,6 +219,14 @@ class LedgerWriter:
                 await self._write([record])
         else:
             log.error("%s not written (%s): %s", _noun(records[0]), exc, _as_text(records[0]))
+
+    def _say_what_is_left(self) -> None:
+        waiting = [*self._writing, *self._pending]
+        if self._left or any(segment is not None for _, segment in waiting):
+            log.error("the ledger cannot be written; what it lacks waits in '%s' for the next start", self._spool.folder)
+        for record, segment in waiting:
+            if segment is None:
+                log.error("%s not written: %s", _noun(record), _as_text(record))
 
 
 def _noun(record: Record) -> str:

@@ -33,13 +33,26 @@ INSERT INTO entry VALUES (
 INSERT INTO attempt VALUES (1, 1, 'p-m', 'm', 'ok', 200, 1.0, 2.0, 0.0, 10, 5, 0, 0, 0, 0, 7, NULL, NULL);
 """
 
+FROM_2_TO_3 = """
+ALTER TABLE entry ADD COLUMN purpose TEXT NOT NULL DEFAULT 'request';
+ALTER TABLE entry ADD COLUMN of TEXT;
+ALTER TABLE entry ADD COLUMN verdict TEXT;
+CREATE TABLE feedback (
+    id INTEGER PRIMARY KEY, request_id TEXT NOT NULL, at REAL NOT NULL, value REAL NOT NULL, comment TEXT, tags TEXT NOT NULL
+) STRICT;
+CREATE INDEX feedback_request_id ON feedback (request_id);
+INSERT INTO feedback VALUES (1, 'older', 4.0, 1.0, NULL, '[]');
+"""
+
 
 def as_of_layout(version: int, path: Path) -> None:
-    """version: 1 or 2."""
+    """version: 1 to 3."""
     db = sqlite3.connect(path)
     db.executescript(LAYOUT_1)
-    if version == 2:
+    if version >= 2:
         db.execute("ALTER TABLE attempt ADD COLUMN accept TEXT")
+    if version >= 3:
+        db.executescript(FROM_2_TO_3)
     db.execute(f"PRAGMA user_version = {version}")
     db.commit()
     db.close()

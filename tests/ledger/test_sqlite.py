@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from gateway.attempt import Attempt
 from gateway.errors import ConfigError
-from gateway.ledger.base import Entry, Feedback
-from gateway.ledger.spend import spend
+from gateway.ledger.base import Entry, Feedback, new_uid
+from gateway.ledger.spend import last_uses, spend
 from gateway.ledger.sqlite import SqliteLedger, connect
 from gateway.usage import Usage
 from tests.ledger.entries import answered, entry
@@ -38,6 +38,9 @@ attempts = st.builds(
     error=st.none() | texts,
     fault=st.none() | texts,
     accept=st.none() | st.dictionaries(texts, st.booleans() | counts | st.floats(-20, 1) | texts, max_size=3),
+    seam=st.sampled_from([None, "restart", "continue"]),
+    seam_chars=maybe,
+    is_hedge=st.booleans(),
 )
 entries = st.builds(
     Entry,
@@ -83,6 +86,28 @@ def test_the_latest_of_two_entries_with_one_id_is_found_and_both_are_kept(tmp_pa
     db.close()
 
 
+def test_what_is_handed_over_twice_is_kept_once_whatever_its_request_id(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    first, namesake = answered("same", "r", "m", 7), answered("same", "r", "m", 7)
+    liked = Feedback("same", 5.0, 1.0)
+    ledger.append([first, liked])
+    ledger.append([first, namesake, liked, first, Feedback("same", 5.0, 1.0)])
+    found = ledger.find("same")
+    ledger.close()
+    assert found is not None and (found.uid, len(found.feedback)) == (namesake.uid, 2)
+    db = connect(tmp_path / "ledger.db", read_only=True)
+    assert [tuple(row) for row in db.execute("SELECT uid FROM entry ORDER BY id")] == [(first.uid,), (namesake.uid,)]
+    assert tuple(db.execute("SELECT count(*) FROM attempt").fetchone()) == (2,)
+    db.close()
+
+
+def test_ids_of_records_differ_and_sort_by_time() -> None:
+    made = [new_uid() for _ in range(1000)]
+    assert len(set(made)) == 1000
+    assert [uid[:12] for uid in made] == sorted(uid[:12] for uid in made)
+    assert {len(uid) for uid in made} == {32}
+
+
 def test_several_processes_write_one_ledger_and_nothing_is_lost(tmp_path: Path) -> None:
     code = """
 import sys
@@ -123,23 +148,31 @@ def test_a_ledger_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         SqliteLedger(tmp_path / "ledger.db")
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_ledger_of_an_earlier_layout_is_brought_up_to_date(tmp_path: Path, version: int) -> None:
     path = tmp_path / "ledger.db"
     as_of_layout(version, path)
     ledger = SqliteLedger(path)
     judged = answered("new", "r", "m", 7, purpose="audit", of="old", verdict="wrong")
     judged.attempts[0].accept = {"accepted": False, "margin": 0.5}
-    ledger.append([judged, Feedback("old", 5.0, -1.0)])
+    said = Feedback("old", 5.0, -1.0)
+    ledger.append([judged, said])
     old, new = ledger.find("old"), ledger.find("new")
     ledger.close()
     assert old is not None and new is not None
     assert (old.purpose, old.of, old.verdict, old.attempts[0].accept) == ("request", None, None, None)
-    assert old.feedback == [Feedback("old", 5.0, -1.0)]
+    assert (old.uid, old.attempts[0].seam, old.attempts[0].is_hedge) == (None, None, False)
+    assert old.feedback == [said]
     assert new == judged
+    if version == 3:
+        ledger = SqliteLedger(path)
+        ledger.append([entry("older")])
+        found = ledger.find("older")
+        ledger.close()
+        assert found is not None and [(f.value, f.uid) for f in found.feedback] == [(1.0, None)]
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_whoever_only_reads_can_read_an_earlier_layout_and_leaves_it_as_it_is(tmp_path: Path, version: int) -> None:
     path = tmp_path / "ledger.db"
     as_of_layout(version, path)
@@ -148,10 +181,11 @@ def test_whoever_only_reads_can_read_an_earlier_layout_and_leaves_it_as_it_is(tm
     (row,) = spend(db, "route", 0.0)
     assert (row.name, row.requests, row.cost_nusd, row.saved_nusd) == ("r", 1, 7, 2)
     assert [r.name for r in spend(db, "model", 0.0)] == ["m"]
+    assert last_uses(db) == {"anonymous": 1_000_000.0}
     assert db.execute("PRAGMA user_version").fetchone()[0] == version
     db.close()
     with sqlite3.connect(path) as db:
-        assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'feedback'").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'feedback'").fetchone() == (int(version == 3),)
     db.close()
 
 
@@ -222,3 +256,29 @@ def test_ledger_that_is_only_read_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot open the ledger"):
         connect(tmp_path / "none" / "ledger.db", read_only=True)
     assert not (tmp_path / "none").exists()
+
+
+def test_an_id_that_two_keys_gave_is_found_for_each_with_the_feedback_on_its_own(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    hers, his = entry("same", key="ann"), entry("same", key="bob")
+    liked, disliked = Feedback("same", 5.0, 1.0, entry=hers.uid), Feedback("same", 6.0, -1.0, entry=his.uid)
+    before = Feedback("same", 4.0, 0.5)  # of the time when feedback named no entry
+    ledger.append([before, hers, his, disliked, liked])
+    found = {key: ledger.find("same", key) for key in ("ann", "bob", "eve", None)}
+    ledger.close()
+    assert found["eve"] is None
+    of = {key: (one.key, one.feedback) for key, one in found.items() if one is not None}
+    assert of == {"ann": ("ann", [before, liked]), "bob": ("bob", [before, disliked]), None: ("bob", [before, disliked])}
+
+
+def test_feedback_on_one_of_two_requests_with_one_id_counts_for_that_one(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = SqliteLedger(path)
+    hit = {"cache": "hit-semantic", "route": "r"}
+    hers, his = entry("same", key="ann", **hit), entry("same", key="bob", **hit)
+    ledger.append([hers, his, Feedback("same", 5.0, 1.0, entry=hers.uid)])
+    ledger.close()
+    db = connect(path, read_only=True)
+    assert {row.name: (row.cache.good, row.cache.bad) for row in spend(db, "key", 0.0)} == {"ann": (1, 0), "bob": (0, 0)}
+    assert [row.name for row in spend(db, "team", 0.0)] == ["(none)"]
+    db.close()
