@@ -10,6 +10,9 @@ from pathlib import Path
 from gateway.errors import ConfigError, UsageError
 from gateway.loopback import is_loopback
 
+WORKERS_MAX = 256
+GRACE_S_MAX = 3600
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -21,7 +24,12 @@ def _shipped_policies() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How this process runs. Sizes in bytes."""
+    """How this process runs. Sizes in bytes.
+
+    workers: how many processes serve. worker: which of them this one is, from 1; None for one that is alone, or that starts
+    the others. metrics_folder: where a worker and the others tell each other what they have counted; None for one that is alone.
+    grace_s: what answers in flight get to finish when the gateway is told to stop.
+    """
 
     policy: Path
     host: str = "127.0.0.1"
@@ -29,10 +37,24 @@ class Settings:
     data_dir: Path = Path(".turnout")
     ledger: Path = Path(".turnout/ledger.db")
     is_insecure: bool = False
+    workers: int = 1
+    worker: int | None = None
+    metrics_folder: Path | None = None
+    grace_s: float = 30.0
     body_bytes_max: int = 16 * 1024 * 1024
     cache_bytes_max: int = 64 * 1024 * 1024
     admin_key: str | None = field(default=None, repr=False)
     redis_url: str | None = field(default=None, repr=False)  # may hold a password
+
+    @property
+    def spool(self) -> Path:
+        """Where records wait for the ledger."""
+        return self.data_dir / "spool"
+
+    @property
+    def keys(self) -> Path:
+        """Where virtual keys are kept."""
+        return self.data_dir / "keys.db"
 
     @property
     def url(self) -> str:
@@ -47,25 +69,29 @@ def load_settings(
     host: str | None = None,
     port: int | None = None,
     is_insecure: bool = False,
+    workers: int | None = None,
+    worker: int | None = None,
+    metrics_folder: str | None = None,
 ) -> Settings:
     """Settings from flags (None where not given) and the environment. Raises ConfigError."""
     env = os.environ if env is None else env
     data_dir = Path(env.get("TURNOUT_DATA_DIR") or ".turnout")
-    settings = Settings(
+    return Settings(
         policy=Path(policy or env.get("TURNOUT_POLICY") or default_policy()),
         host=host or env.get("TURNOUT_HOST") or "127.0.0.1",
         port=_port(port if port is not None else env.get("TURNOUT_PORT") or 8080),
         data_dir=data_dir,
         ledger=_ledger_path(env.get("TURNOUT_LEDGER_URL"), data_dir),
         is_insecure=is_insecure,
+        workers=_workers(workers if workers is not None else env.get("TURNOUT_WORKERS") or 1),
+        worker=worker,
+        metrics_folder=None if metrics_folder is None else Path(metrics_folder),
+        grace_s=_grace_s(env.get("TURNOUT_GRACE_S")),
         body_bytes_max=_megabytes(env, "TURNOUT_MAX_BODY_MB", 16),
         cache_bytes_max=_megabytes(env, "TURNOUT_CACHE_MB", 64),
         admin_key=env.get("TURNOUT_ADMIN_KEY") or None,
         redis_url=env.get("TURNOUT_REDIS_URL") or env.get("REDIS_URL") or None,
     )
-    if (env.get("TURNOUT_WORKERS") or "1") != "1":
-        raise ConfigError(f"TURNOUT_WORKERS is {env['TURNOUT_WORKERS']!r}; more than one worker is not supported yet")
-    return settings
 
 
 def default_policy() -> Path:
@@ -74,13 +100,13 @@ def default_policy() -> Path:
     return here if here.is_file() else _shipped_policies() / "default.yaml"
 
 
-def check_address(settings: Settings) -> None:
+def check_address(settings: Settings, *, has_keys: bool) -> None:
     """Without keys any caller is served, so only this machine's may come. Raises ConfigError."""
-    if settings.is_insecure or is_loopback(settings.host):
+    if has_keys or settings.is_insecure or is_loopback(settings.host):
         return
     raise ConfigError(
-        f"refusing to listen on {settings.host}: anybody who reaches it could spend your money, since virtual keys are "
-        "not supported yet. Listen on 127.0.0.1, or give --insecure if something in front of it keeps others out"
+        f"refusing to listen on {settings.host}: there is no virtual key, so anybody who reaches it could spend your money. "
+        "Make one with `turnout keys create`, or listen on 127.0.0.1, or give --insecure if something in front keeps others out"
     )
 
 
@@ -92,6 +118,26 @@ def _port(value: int | str) -> int:
     if not 0 < port < 65536:
         raise UsageError(f"port {value!r} is not a number from 1 to 65535; set --port or TURNOUT_PORT")
     return port
+
+
+def _workers(value: int | str) -> int:
+    try:
+        count = int(value)
+    except ValueError:
+        count = -1
+    if not 0 < count <= WORKERS_MAX:
+        raise UsageError(f"workers {value!r} is not a number from 1 to {WORKERS_MAX}; set --workers or TURNOUT_WORKERS")
+    return count
+
+
+def _grace_s(text: str | None) -> float:
+    try:
+        seconds = float(text) if text else 30.0
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= GRACE_S_MAX:
+        raise ConfigError(f"TURNOUT_GRACE_S is {text!r}; give a number of seconds from 0 to {GRACE_S_MAX}, such as 30")
+    return seconds
 
 
 def _megabytes(env: Mapping[str, str], name: str, default: int) -> int:

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.policy.limits import Rate, Unit
+from gateway.policy.permit import ANYTHING, NOTHING, Permit
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """The caller as limits, cache and ledger know it.
+    """The caller as routing, limits, cache and ledger know it.
 
-    key: an id that is safe to log, never the secret. team: who pays, None without teams.
+    key: an id that is safe to log, never the secret. team: who pays, None without teams. tags: what holds for its requests
+    where they do not say otherwise. permit: what it may use. limits: its own, besides those of the policy.
     """
 
     key: str
     team: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    permit: Permit = ANYTHING
+    limits: tuple[tuple[Unit, Rate], ...] = ()
 
 
 ANONYMOUS = Tenant(key="anonymous")
+OPERATOR = Tenant(key="operator", permit=NOTHING)
+"""Whoever has the admin key where virtual keys exist: may look, and has no model answer."""
 
 
 def tenant_of_credential(credential: str | None) -> Tenant:

@@ -11,8 +11,9 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from gateway.draining import Drain
 from gateway.edge.asgi import ClientLeft, read_body
-from gateway.edge.auth import authenticate
+from gateway.edge.auth import Entrance, tenant_of
 from gateway.edge.embeddings import EMBEDDINGS_PATH
 from gateway.edge.openai_chat import read_request
 from gateway.edge.openai_errors import error_response
@@ -21,7 +22,7 @@ from gateway.errors import ClientError, LedgerUnavailable, TurnoutError
 from gateway.ledger.base import Entry
 from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
-from gateway.policy.compile_models import AUTO
+from gateway.policy.engine import denied_model, permitted_names
 from gateway.runtime import CurrentRuntime
 from gateway.sessions import Sessions, session_draw
 
@@ -33,23 +34,34 @@ ENDPOINTS = (
 
 
 def api_routes(
-    current: CurrentRuntime, ledger: LedgerWriter, sessions: Sessions, status: Status, body_bytes_max: int
+    current: CurrentRuntime,
+    ledger: LedgerWriter,
+    sessions: Sessions,
+    status: Status,
+    entrance: Entrance,
+    body_bytes_max: int,
 ) -> APIRouter:
-    """The routes. status: what readiness reports."""
+    """The routes. status: what readiness reports. entrance: says whose entries a caller may see."""
     router = APIRouter()
 
     @router.get("/v1/models")
-    async def models() -> dict[str, Any]:
-        """The models that a caller may name, `auto` first."""
-        return {"object": "list", "data": [_model(current, name) for name in [AUTO, *current.now.policy.models]]}
+    async def models(request: Request) -> dict[str, Any]:
+        """The models that the caller may name, `auto` first."""
+        names = permitted_names(current.now.policy, tenant_of(request.scope).permit)
+        return {"object": "list", "data": [_model(current, name) for name in names]}
 
     @router.get("/v1/models/{name:path}")
-    async def model(name: str) -> dict[str, Any]:
+    async def model(request: Request, name: str) -> dict[str, Any]:
         """One model."""
-        if name != AUTO and name not in current.now.policy.models:
-            known = ", ".join([AUTO, *current.now.policy.models])
-            raise ClientError(f"model '{name}' is not served here; known: {known}", status=404, code="model_not_found")
-        return _model(current, name)
+        policy, permit = current.now.policy, tenant_of(request.scope).permit
+        names = permitted_names(policy, permit)
+        if name in names:
+            return _model(current, name)
+        denial = denied_model(policy, name, permit) if name in policy.models else None
+        if denial is not None:
+            raise ClientError(denial.message, status=denial.status, code=denial.code)
+        known = ", ".join(names) or "none that your key may use"
+        raise ClientError(f"model '{name}' is not served here; known: {known}", status=404, code="model_not_found")
 
     @router.post("/v1/route")
     async def route(request: Request) -> dict[str, Any]:
@@ -57,11 +69,12 @@ def api_routes(
         headers = dict(request.scope["headers"])
         body = await read_body(headers, request.receive, body_bytes_max)
         runtime = current.now
-        chat_request = read_request(request_id(headers), body, headers)
-        tenant, session = authenticate(headers), chat_request.session
+        tenant = tenant_of(request.scope)
+        chat_request = read_request(request_id(headers), body, headers, tenant.tags)
+        session = chat_request.session
         draw = random.random() if session is None else session_draw(session, tenant)
         pinned = sessions.pinned(chat_request, tenant)
-        routed = await runtime.router.route(chat_request, runtime.candidates(), draw, pinned)
+        routed = await runtime.router.route(chat_request, runtime.candidates(), draw, pinned, tenant.permit)
         return runtime.router.story(routed)
 
     # A POST never comes here: it goes straight to its handler, past this router.
@@ -72,12 +85,9 @@ def api_routes(
         raise HTTPException(405, "Method Not Allowed", {"allow": "POST"})
 
     @router.get("/v1/requests/{id_}")
-    async def entry(id_: str) -> dict[str, Any]:
-        """One ledger entry with its attempts.
-
-        As long as there are no virtual keys, every caller is the operator and sees all of them.
-        """
-        found = await ledger.find(id_)
+    async def entry(request: Request, id_: str) -> dict[str, Any]:
+        """One ledger entry with its attempts: of the caller's own requests, of anybody's for the operator."""
+        found = await ledger.find(id_, entrance.sees(request.scope))
         if found is None:
             raise ClientError(f"request '{id_}' is not in the ledger", status=404, code="request_not_found")
         return entry_json(found)
@@ -92,7 +102,7 @@ def api_routes(
     async def ready(response: Response) -> dict[str, Any]:
         """Whether requests can be answered, and what is amiss. Never calls a model."""
         report = status.report()
-        response.status_code = 200 if report["status"] != "unavailable" else 503
+        response.status_code = 503 if report["status"] in ("unavailable", "draining") else 200
         return report
 
     return router
@@ -108,9 +118,9 @@ class Watched(Protocol):
 class Status:
     """What `/health/ready` says. reload_error: why a changed policy was not taken."""
 
-    def __init__(self, current: CurrentRuntime, ledger: LedgerWriter, cache: Sequence[Watched]) -> None:
+    def __init__(self, current: CurrentRuntime, ledger: LedgerWriter, drain: Drain, cache: Sequence[Watched]) -> None:
         """cache: the parts of the cache that may be away without a request failing."""
-        self._current, self._ledger, self._cache = current, ledger, cache
+        self._current, self._ledger, self._drain, self._cache = current, ledger, drain, cache
         self.reload_error: str | None = None
 
     def report(self) -> dict[str, Any]:
@@ -119,12 +129,12 @@ class Status:
         problems = []
         if self.reload_error is not None:
             problems.append(f"the changed policy was not taken: {self.reload_error}")
-        if self._ledger.last_error is not None:
-            problems.append(self._ledger.last_error)
+        problems += self._ledger.problems
         problems += [part.problem for part in self._cache if part.problem is not None]
         can_answer = any(state == "ok" for state in models.values())
+        status = "unavailable" if not can_answer else "degraded" if problems else "ok"
         return {
-            "status": "unavailable" if not can_answer else "degraded" if problems else "ok",
+            "status": "draining" if self._drain.is_draining else status,
             "policy": runtime.policy.hash,
             "models": models,
             "problems": problems,

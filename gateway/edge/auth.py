@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import hmac
+from typing import Final
 
+from gateway.edge.asgi import Scope
+from gateway.edge.door import refused
 from gateway.errors import ClientError
-from gateway.tenant import Tenant, tenant_of_credential
+from gateway.keys.directory import Directory
+from gateway.tenant import OPERATOR, Tenant, tenant_of_credential
+
+KEYED: Final = "/v1"  # what lies under it is for callers; the rest is the operator's, or tells nothing
+_TENANT: Final = "turnout.tenant"
 
 
 def credential_of(headers: dict[bytes, bytes]) -> bytes | None:
-    """What stands in `x-api-key` or behind `authorization: Bearer`; None without either."""
+    """What stands in `x-api-key`, else behind `authorization: Bearer`; None without either."""
     credential = headers.get(b"x-api-key")
-    if credential is None:
+    if not credential:  # some clients send the header they have nothing for
         scheme, _, value = headers.get(b"authorization", b"").partition(b" ")
         credential = value.strip() if scheme.lower() == b"bearer" else None
     return credential or None
 
 
-def authenticate(headers: dict[bytes, bytes]) -> Tenant:
-    """The caller behind the credential of its headers.
-
-    No virtual keys can be made yet, so any credential, or none, is let in; the gateway listens on loopback only.
-    """
+def keyless_tenant(headers: dict[bytes, bytes]) -> Tenant:
+    """The caller behind these headers as long as no virtual key exists: any credential, or none, is let in."""
     credential = credential_of(headers)
     return tenant_of_credential(credential.decode("latin-1") if credential else None)
+
+
+def tenant_of(scope: Scope) -> Tenant:
+    """The caller that the entrance has let in."""
+    tenant: Tenant = scope[_TENANT]
+    return tenant
 
 
 class Operator:
@@ -45,3 +55,40 @@ class Operator:
         if not self.is_at_the_door(headers):
             message = "this is not the admin key; send TURNOUT_ADMIN_KEY as `authorization: Bearer …` or `x-api-key`"
             raise ClientError(message, status=401, code="invalid_admin_key")
+
+
+class Entrance:
+    """The one way in: every request passes here before anything reads it.
+
+    While no virtual key exists, anybody on this machine is let in; is_insecure: from anywhere. Once one exists, callers need
+    one for all that lies under /v1.
+    """
+
+    def __init__(self, directory: Directory, operator: Operator, *, is_insecure: bool) -> None:
+        self._directory, self._operator, self._is_insecure = directory, operator, is_insecure
+
+    def admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """Let the request in, and note in the scope whose it is. Raises ClientError (401, 403)."""
+        path: str = scope["path"]
+        if self._directory.is_closed:
+            if path == KEYED or path.startswith(f"{KEYED}/"):
+                scope[_TENANT] = self._known(headers)
+            return
+        error = None if self._is_insecure else refused(headers)
+        if error is not None:
+            raise error
+        scope[_TENANT] = keyless_tenant(headers)
+
+    def sees(self, scope: Scope) -> str | None:
+        """The key whose entries the caller may see; None: all of them.
+
+        While no virtual key exists every caller is the operator. A team's keys do not see each other's: who shares a budget
+        need not share what was asked.
+        """
+        tenant = tenant_of(scope)
+        return tenant.key if self._directory.is_closed and tenant is not OPERATOR else None
+
+    def _known(self, headers: dict[bytes, bytes]) -> Tenant:
+        if self._operator.is_at_the_door(headers):
+            return OPERATOR
+        return self._directory.tenant_of(credential_of(headers))

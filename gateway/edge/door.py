@@ -35,6 +35,6 @@ def _is_local(url: str) -> bool:
 def _error(header: str, value: str) -> ClientError:
     message = (
         f"{header} {value[:200]!r} is not this machine. Without virtual keys only programs on this machine are served; "
-        "give --insecure if something in front of the gateway keeps others out"
+        "make one with `turnout keys create`, or give --insecure if something in front of the gateway keeps others out"
     )
     return ClientError(message, status=403, code="not_local")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from gateway.edge.asgi import ClientLeft, Receive, Scope, Send, bounded, read_body, run_while_connected
-from gateway.edge.auth import authenticate
+from gateway.edge.auth import tenant_of
 from gateway.edge.json_body import read_json
 from gateway.edge.openai_chat import OpenAISink
 from gateway.edge.request_headers import read_headers, request_id
@@ -30,17 +31,17 @@ class Embeddings:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         id_ = request_id(headers)
-        sink = OpenAISink(bounded(send))
+        tenant, sink = tenant_of(scope), OpenAISink(bounded(send))
         try:
             body = await read_body(headers, receive, self._body_bytes_max)
-            request = await offloaded(lambda data: read_request(id_, data, headers), body)
+            request = await offloaded(lambda data: read_request(id_, data, headers, tenant.tags), body)
         except ClientLeft:
             return  # there is nobody to answer, and nothing was asked yet
         except ClientError as exc:
             await sink.fail(exc, [("x-request-id", id_)])
             return
         try:
-            work = self._pipeline.handle(request, authenticate(headers), sink)
+            work = self._pipeline.handle(request, tenant, sink)
             await run_while_connected(work, receive, lambda: sink.is_complete)
         except ClientStalled:
             log.info("request %s: the client stopped reading its answer", id_)
@@ -49,8 +50,11 @@ class Embeddings:
             await sink.crash(id_)
 
 
-def read_request(id_: str, body: bytes, headers: dict[bytes, bytes]) -> EmbeddingsRequest:
-    """Bytes to an EmbeddingsRequest. Raises ClientError that names the field and what is wrong with it."""
+def read_request(id_: str, body: bytes, headers: dict[bytes, bytes], tags: Mapping[str, str]) -> EmbeddingsRequest:
+    """Bytes to an EmbeddingsRequest. Raises ClientError that names the field and what is wrong with it.
+
+    tags: the caller's, which hold where the request's own do not say otherwise.
+    """
     head, items = read_json(body, read_head, "`model` and `input`")
     given = read_headers(headers)
     return EmbeddingsRequest(
@@ -59,7 +63,7 @@ def read_request(id_: str, body: bytes, headers: dict[bytes, bytes]) -> Embeddin
         head=chat_head(head),
         dialect=DIALECT,
         forced_route=given.route,
-        tags=given.tags,
+        tags={**tags, **given.tags},
         session=given.session,
         cache=given.cache,
         cache_ttl_s=given.cache_ttl_s,

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 from fastapi import APIRouter, Request
 
 from gateway.cache.feedback import CacheFeedback, Given
 from gateway.edge.asgi import read_body
-from gateway.edge.auth import Operator, authenticate
+from gateway.edge.auth import Operator, tenant_of
 from gateway.errors import ClientError, Refused, StoreUnavailable
 from gateway.ledger.base import Entry, Feedback
 from gateway.ledger.writer import LedgerWriter
@@ -34,13 +35,13 @@ def feedback_routes(
         """`{"request_id", "value": -1..1, "comment"?, "tags"?}`. Below zero, a kept answer is evicted with its neighbourhood."""
         headers = dict(request.scope["headers"])
         said = read_feedback(await read_body(headers, request.receive, body_bytes_max), now())
-        entry = await ledger.find(said.request_id)
-        is_theirs = entry is not None and (entry.key == authenticate(headers).key or operator.is_at_the_door(headers))
-        if entry is None or not is_theirs or entry.purpose != "request":
+        key = None if operator.is_at_the_door(headers) else tenant_of(request.scope).key
+        entry = await ledger.find(said.request_id, key)
+        if entry is None or entry.purpose != "request":
             message = f"request '{said.request_id}' is not in the ledger, or is not yours"
             raise ClientError(message, status=404, code="request_not_found", param="request_id")
         ledger.reserve()
-        ledger.put(said)
+        ledger.put(msgspec.structs.replace(said, entry=entry.uid))
         return {"request_id": said.request_id, "value": said.value, "evicted": await _told(cache, entry, said.value)}
 
     return router

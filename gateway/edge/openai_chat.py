@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 from gateway import chat
 from gateway.edge.asgi import (
@@ -16,7 +19,7 @@ from gateway.edge.asgi import (
     respond,
     run_while_connected,
 )
-from gateway.edge.auth import authenticate
+from gateway.edge.auth import tenant_of
 from gateway.edge.json_body import read_json
 from gateway.edge.openai_errors import error_body, error_response
 from gateway.edge.request_headers import read_headers, request_id
@@ -26,6 +29,8 @@ from gateway.reply import ClientStalled, Headers
 from gateway.request import ChatRequest
 
 log = logging.getLogger("turnout.edge")
+
+NO_TAGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ChatCompletions:
@@ -37,17 +42,17 @@ class ChatCompletions:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         id_ = request_id(headers)
-        sink = OpenAISink(bounded(send))
+        tenant, sink = tenant_of(scope), OpenAISink(bounded(send))
         try:
             body = await read_body(headers, receive, self._body_bytes_max)
-            request = read_request(id_, body, headers)
+            request = read_request(id_, body, headers, tenant.tags)
         except ClientLeft:
             return  # there is nobody to answer, and nothing was asked yet
         except ClientError as exc:
             await sink.fail(exc, [("x-request-id", id_)])
             return
         try:
-            work = self._pipeline.handle(request, authenticate(headers), sink)
+            work = self._pipeline.handle(request, tenant, sink)
             await run_while_connected(work, receive, lambda: sink.is_complete)
         except ClientStalled:
             log.info("request %s: the client stopped reading its answer", id_)
@@ -56,8 +61,11 @@ class ChatCompletions:
             await sink.crash(id_)
 
 
-def read_request(id_: str, body: bytes, headers: dict[bytes, bytes]) -> ChatRequest:
-    """Bytes to a ChatRequest. Raises ClientError that names the field and what is wrong with it."""
+def read_request(id_: str, body: bytes, headers: dict[bytes, bytes], tags: Mapping[str, str] = NO_TAGS) -> ChatRequest:
+    """Bytes to a ChatRequest. Raises ClientError that names the field and what is wrong with it.
+
+    tags: the caller's, which hold where the request's own do not say otherwise.
+    """
     head = read_chat_head(body)
     given = read_headers(headers)
     return ChatRequest(
@@ -65,7 +73,7 @@ def read_request(id_: str, body: bytes, headers: dict[bytes, bytes]) -> ChatRequ
         body=body,
         head=head,
         forced_route=given.route,
-        tags=given.tags,
+        tags={**tags, **given.tags} if tags else given.tags,
         session=given.session,
         cache=given.cache,
         cache_ttl_s=given.cache_ttl_s,

@@ -33,14 +33,14 @@ def error_response(error: TurnoutError) -> tuple[int, bytes, list[tuple[str, str
     """(status, body, headers). `retry-after` where waiting helps, in whole seconds."""
     wait_s = error.retry_after_s if isinstance(error, AllTargetsFailed | Refused) else None
     headers = [("retry-after", str(math.ceil(wait_s)))] if wait_s else []
+    if status_of(error) == 401:
+        headers.append(("www-authenticate", "Bearer"))  # RFC 9110, 15.5.2
     return status_of(error), msgspec.json.encode(error_body(error)), headers
 
 
 def _code(error: TurnoutError) -> str:
-    if isinstance(error, ClientError | Refused):
+    if isinstance(error, ClientError | Refused | AllTargetsFailed):
         return error.code
-    if isinstance(error, AllTargetsFailed):
-        return "all_targets_failed"
     if isinstance(error, DeadlineExceeded):
         return "deadline_exceeded"
     if isinstance(error, UpstreamError):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from gateway.errors import ClientError
 from gateway.policy.grammar import seconds
 from gateway.request import CacheDirective
 
 _ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-_TAG = re.compile(r"\s*([A-Za-z0-9_.-]{1,64})\s*=\s*([^,=]{1,256}?)\s*")
+TAG: Final = re.compile(r"\s*([A-Za-z0-9_.-]{1,64})\s*=\s*([^,=]{1,256}?)\s*")
 TAGS_MAX = 32
 DIRECTIVES = ("bypass", "refresh", "only")
 
@@ -71,7 +71,7 @@ def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
 def _tags(text: str) -> dict[str, str]:
     tags: dict[str, str] = {}
     for part in text.split(",") if text else ():
-        found = _TAG.fullmatch(part)
+        found = TAG.fullmatch(part)
         if found is None or len(tags) >= TAGS_MAX:
             message = f"x-turnout-tags: cannot read {part.strip()!r}; write NAME=VALUE,NAME=VALUE, at most {TAGS_MAX}"
             raise ClientError(message, code="invalid_header")

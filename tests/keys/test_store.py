@@ -1,0 +1,271 @@
+"""What every KeyStore does, and what is the file's own."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from gateway.keys.model import Held
+from gateway.keys.secret import digest_of, new_id
+from gateway.keys.sqlite import SqliteKeys, keys_exist
+from gateway.keys.store import KeyStore, KeysUnavailable, NoSuchKey
+from gateway.policy.limits import Rate
+from gateway.policy.permit import NOTHING, Permit
+from tests.keys.making import a_key
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "keys.db"
+
+
+@pytest.fixture(params=[SqliteKeys])
+def stores(request: pytest.FixtureRequest, file: Path) -> tuple[KeyStore, KeyStore]:
+    """Two of them on the same place, as two processes have them."""
+    return request.param(file), request.param(file)
+
+
+def test_what_is_kept_is_found_by_others(stores: tuple[KeyStore, KeyStore]) -> None:
+    here, there = stores
+    full = a_key(
+        name="the IDE ☺",
+        team="search",
+        tags={"app": "ide"},
+        permit=Permit(("gpt-*", "small"), ()),
+        limits=(("requests", Rate(600, 60)), ("tokens", Rate(9, 86_400))),
+        expires_at=2000.5,
+    )
+    plain, shut = a_key(), a_key(permit=NOTHING, revoked_at=3.0)
+    for n, key in enumerate((full, plain, shut)):
+        here.add(key, bytes([n]) * 32)
+    assert there.held() == here.held() == [Held(b"\0" * 32, full), Held(b"\1" * 32, plain), Held(b"\2" * 32, shut)]
+
+
+def test_there_is_no_version_before_the_first_key_and_another_after_each_change(stores: tuple[KeyStore, KeyStore]) -> None:
+    here, there = stores
+    key = a_key()
+    seen = [there.version()]
+    assert (seen[0], there.held()) == (None, [])
+    for change in (
+        lambda: here.add(key, b"a" * 32),
+        lambda: here.rotate(key.id, b"b" * 32, 2000.0),
+        lambda: here.revoke(key.id, 5.0),
+    ):
+        own = here.version()
+        change()
+        assert here.version() != own, "its own changes too"
+        assert there.version() not in seen
+        assert there.version() == there.version(), "and none without a change"
+        seen.append(there.version())
+
+
+def test_rotation_gives_another_secret_and_the_old_ones_an_end(stores: tuple[KeyStore, KeyStore]) -> None:
+    here, there = stores
+    key, other = a_key(), a_key()
+    here.add(key, b"a" * 32)
+    here.add(other, b"o" * 32)
+    assert here.rotate(key.id, b"b" * 32, 2000.0) == key
+    here.rotate(key.id, b"c" * 32, 3000.0)
+    assert {held.digest[:1]: held.until for held in there.held()} == {b"a": 2000.0, b"b": 3000.0, b"c": None, b"o": None}
+    here.rotate(key.id, b"d" * 32, 1500.0)  # at once, since one of them leaked
+    assert {held.digest[:1]: held.until for held in there.held()} == {
+        **{b"a": 1500.0, b"b": 1500.0, b"c": 1500.0},
+        **{b"d": None, b"o": None},
+    }
+
+
+def test_revoking_again_does_not_move_the_time(stores: tuple[KeyStore, KeyStore]) -> None:
+    here, there = stores
+    key = a_key()
+    here.add(key, b"a" * 32)
+    assert here.revoke(key.id, 5.0).revoked_at == 5.0
+    assert there.revoke(key.id, 9.0).revoked_at == 5.0
+
+
+def test_a_key_that_is_not_there_is_said(stores: tuple[KeyStore, KeyStore]) -> None:
+    here, _ = stores
+    with pytest.raises(NoSuchKey, match="key 'nobody' is not there; `turnout keys list` shows those that are"):
+        here.revoke("nobody", 1.0)
+    with pytest.raises(NoSuchKey):
+        here.rotate("nobody", b"a" * 32, 1.0)
+    assert here.held() == []
+
+
+def test_a_secret_is_kept_once(stores: tuple[KeyStore, KeyStore]) -> None:
+    here, _ = stores
+    here.add(a_key(), b"a" * 32)
+    with pytest.raises(KeysUnavailable):
+        here.add(a_key(), b"a" * 32)
+    assert len(here.held()) == 1, "all of it or nothing"
+
+
+def test_many_makers_at_once_lose_no_key(file: Path) -> None:
+    def work() -> None:
+        store = SqliteKeys(file)
+        for _ in range(5):
+            store.add(a_key(), os.urandom(32))
+        store.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(15)
+    store = SqliteKeys(file)
+    assert len(store.held()) == 20
+    store.close()
+
+
+# The file.
+
+
+def test_reading_makes_no_file_and_writing_one_that_only_its_owner_may_read(file: Path) -> None:
+    assert not keys_exist(file)
+    assert not file.parent.exists()
+    old = os.umask(0o000)
+    try:
+        store = SqliteKeys(file)
+        store.add(a_key(), b"a" * 32)
+    finally:
+        os.umask(old)
+    assert keys_exist(file)
+    beside = sorted(path.name for path in file.parent.iterdir())
+    assert beside == ["keys.db", "keys.db-shm", "keys.db-wal", "keys.made"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()} == {0o600}
+    store.close()
+
+
+def test_no_secret_is_in_the_file(file: Path) -> None:
+    secret = b"sk-turnout-" + b"x" * 47
+    store = SqliteKeys(file)
+    store.add(a_key(), digest_of(secret))
+    store.close()
+    assert secret[11:] not in file.read_bytes()
+    assert digest_of(secret) in file.read_bytes()
+
+
+def test_a_file_put_in_the_place_of_another_is_seen(file: Path, tmp_path: Path) -> None:
+    store = SqliteKeys(file)
+    store.add(a_key(id="key_old"), b"a" * 32)
+    before = store.version()
+    other = SqliteKeys(tmp_path / "other.db")
+    other.add(a_key(id="key_new"), b"b" * 32)
+    other.close()
+    for path in file.parent.iterdir():
+        path.unlink()
+    assert store.version() is None
+    os.rename(tmp_path / "other.db", file)
+    assert store.version() not in (before, None)
+    assert [held.key.id for held in store.held()] == ["key_new"]
+    store.close()
+
+
+def test_a_change_while_the_store_was_let_go_is_seen(file: Path) -> None:
+    writer, reader = SqliteKeys(file), SqliteKeys(file)
+    key = a_key()
+    writer.add(key, b"a" * 32)
+    before = reader.version()
+    reader.close()  # as after an error
+    writer.revoke(key.id, 5.0)
+    assert reader.version() != before
+    writer.close()
+    reader.close()
+
+
+def test_what_is_no_database_is_said_with_the_remedy(file: Path) -> None:
+    file.parent.mkdir()
+    file.write_text("not a database, and longer than the hundred bytes that the header of one of SQLite's has" * 2)
+    for act in (keys_exist, lambda path: SqliteKeys(path).version(), lambda path: SqliteKeys(path).add(a_key(), b"a" * 32)):
+        with pytest.raises(KeysUnavailable, match=r"cannot use the keys in '.*keys\.db': file is not a database; bring back"):
+            act(file)
+
+
+def test_a_damaged_file_is_said_with_the_remedy(file: Path) -> None:
+    store = SqliteKeys(file)
+    store.add(a_key(), b"a" * 32)
+    store.close()
+    page = 4096
+    file.write_bytes(file.read_bytes()[:page] + b"\xff" * (file.stat().st_size - page))
+    with pytest.raises(KeysUnavailable, match="malformed; bring back a copy of the file, or remove it and make new keys with"):
+        keys_exist(file)
+
+
+def test_a_file_that_another_process_writes_is_said_with_the_remedy(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.keys.sqlite.BUSY_TIMEOUT_MS", 50)
+    store = SqliteKeys(file)
+    store.add(a_key(), b"a" * 32)
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(KeysUnavailable, match="database is locked; another process is writing; try again"):
+        store.add(a_key(), b"b" * 32)
+    other.close()
+    store.add(a_key(), b"b" * 32)
+    store.close()
+
+
+def test_what_else_fails_is_said_with_the_remedy(file: Path) -> None:
+    file.mkdir(parents=True)
+    with pytest.raises(KeysUnavailable, match="make the file writable for the gateway's user, or set TURNOUT_DATA_DIR"):
+        keys_exist(file)
+
+
+@pytest.mark.parametrize(("is_there", "what"), [(False, "is gone"), (True, "holds no key")])
+def test_keys_that_were_made_and_are_lost_are_told_from_none(file: Path, *, is_there: bool, what: str) -> None:
+    store = SqliteKeys(file)
+    store.add(a_key(), b"a" * 32)
+    store.close()
+    file.unlink()
+    if is_there:
+        file.touch()
+    said = rf"as '.*keys\.made' says, but '.*keys\.db' {what}; bring it back .*, or delete '.*keys\.made' to begin without keys"
+    with pytest.raises(KeysUnavailable, match=said):
+        keys_exist(file)
+    store.add(a_key(), b"b" * 32)
+    assert keys_exist(file)
+    store.close()
+    file.unlink()
+    (file.parent / "keys.made").unlink()
+    assert not keys_exist(file)
+
+
+def test_a_file_that_is_just_being_made_holds_no_key_yet(file: Path) -> None:
+    file.parent.mkdir()
+    file.touch()
+    store = SqliteKeys(file)
+    before = store.version()
+    assert store.held() == []
+    writer = SqliteKeys(file)
+    writer.add(a_key(), b"a" * 32)
+    assert store.version() != before
+    assert len(store.held()) == 1
+    store.close()
+    writer.close()
+
+
+def test_a_newer_layout_is_refused(file: Path) -> None:
+    store = SqliteKeys(file)
+    store.add(a_key(), b"a" * 32)
+    store.close()
+    db = sqlite3.connect(file)
+    db.execute("PRAGMA user_version = 2")
+    db.close()
+    with pytest.raises(KeysUnavailable, match=r"written by a newer Turnout \(layout 2, this one knows 1\); upgrade"):
+        keys_exist(file)
+
+
+def test_another_process_sees_it(file: Path) -> None:
+    id_, store = new_id(), SqliteKeys(file)
+    store.add(a_key(id=id_), b"a" * 32)
+    code = f"from gateway.keys.sqlite import *; SqliteKeys(Path({str(file)!r})).revoke({id_!r}, 7.0)"
+    before = store.version()
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=15)
+    assert store.version() != before
+    assert [held.key.revoked_at for held in store.held()] == [7.0]
+    store.close()
