@@ -17,7 +17,7 @@ The script is a list of replies, one a request, in order; the last one is played
 it. A callable `(Request) -> Reply` in place of the list answers by content. A reply's body is a sequence of steps:
 
     bytes      one chunk, flushed on its own (an HTTP/1.1 chunk, unless content_length)
-    a float    a pause of that many seconds
+    a float    a pause of that many seconds, which ends when the client leaves
     HANG       nothing more, until the client leaves or the server closes
     CUT        the connection is closed here, before the body is complete
     RESET      the same with a TCP reset
@@ -27,8 +27,10 @@ is a server that never answers, `[CUT]` one that hangs up and `[b"junk"]` one th
 
 `server.requests` holds what was asked (path, lower-case headers, body) as soon as it has been read.
 `await server.client_left(i)` returns when the client of request i has closed its connection, which is how a test
-sees that a cancelled call was cancelled upstream; the reply must have a HANG to notice it. Bound it with
+sees that a cancelled call was cancelled upstream; the reply must have a HANG or a pause to notice it. Bound it with
 asyncio.timeout. Connections are kept alive; `server.connections` counts how many were opened.
+
+With `tls`, a server's ssl.SSLContext, it speaks TLS, and `server.url` begins with https.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -54,6 +57,8 @@ class Act(Enum):
 
 HANG, CUT, RESET = Act.HANG, Act.CUT, Act.RESET
 Step = bytes | float | Act
+
+LOOK_S = 0.02  # how often a pause looks whether the client is still there
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,8 @@ def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
 class ScriptedServer:
     """An async context manager; `url` and `requests` are there inside it."""
 
-    def __init__(self, script: Sequence[Reply] | Callable[[Request], Reply]) -> None:
-        self._script = script
+    def __init__(self, script: Sequence[Reply] | Callable[[Request], Reply], tls: ssl.SSLContext | None = None) -> None:
+        self._script, self._tls = script, tls
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._left: list[asyncio.Event] = []
@@ -114,7 +119,7 @@ class ScriptedServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
 
     async def client_left(self, i: int = 0) -> None:
         """Returns when the client of request i, which must have been read, has closed its connection."""
@@ -122,7 +127,7 @@ class ScriptedServer:
 
     async def __aenter__(self) -> Self:
         # Not start_server's own callback task: its end must be awaited, or the loop closes over open sockets.
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=64 * 1024 * 1024)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=64 * 1024 * 1024, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -166,7 +171,7 @@ class ScriptedServer:
 
     async def _play(self, reply: Reply, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection can take another request."""
-        await asyncio.sleep(reply.head_delay_s)
+        await _pause(reply.head_delay_s, reader)
         is_chunked = reply.status is not None and not reply.content_length
         if reply.status is not None:
             length = sum(len(step) for step in reply.steps if isinstance(step, bytes))
@@ -185,7 +190,7 @@ class ScriptedServer:
                 # Hand the loop over, so that a client in the same loop may read this chunk on its own.
                 await asyncio.sleep(0)
             else:
-                await asyncio.sleep(step)
+                await _pause(step, reader)
         if is_chunked:
             writer.write(b"0\r\n\r\n")
             await writer.drain()
@@ -214,6 +219,15 @@ async def _read_chunked(reader: asyncio.StreamReader) -> bytes:
         await reader.readline()
     await reader.readline()
     return b"".join(parts)
+
+
+async def _pause(seconds: float, reader: asyncio.StreamReader) -> None:
+    """Raises ConnectionResetError when the client leaves meanwhile."""
+    until = asyncio.get_running_loop().time() + seconds
+    while (left_s := until - asyncio.get_running_loop().time()) > 0:
+        if reader.at_eof() or reader.exception() is not None:
+            raise ConnectionResetError("the client left during a pause")
+        await asyncio.sleep(min(left_s, LOOK_S))
 
 
 async def _end(act: Act, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -9,8 +9,8 @@ from gateway.errors import UpstreamError
 from gateway.providers.anthropic_answer import StreamTranslation, chat_body
 from gateway.providers.anthropic_request import anthropic_body
 from gateway.providers.base import Call, Exchange, Piece
-from gateway.providers.event_stream import EventStream
-from gateway.providers.http import ERROR_BYTES_MAX, HttpClient, HttpResponse
+from gateway.providers.event_stream import EventStream, brings_events
+from gateway.providers.http import HttpClient, HttpResponse
 from gateway.providers.offload import offloaded
 from gateway.providers.pieces import whole_pieces
 from gateway.providers.refusal import refusal
@@ -53,13 +53,13 @@ class AnthropicProvider:
         response = await self._http.post(self._url, self._headers, body, connect_s=call.connect_s)
         try:
             if response.status != 200:
-                error = await response.read_whole(ERROR_BYTES_MAX)
+                error = await response.read_error()
                 raise self._refusal(response, error)
-            is_events = response.headers.get("content-type", "").startswith("text/event-stream")
+            has_events = brings_events(self._name, response)
         except BaseException:
             response.close()
             raise
-        if is_stream and is_events:
+        if is_stream and has_events:
             return EventStream(self._name, response, AnthropicEvents(self._name, self._api_key))
         return AnthropicWhole(self._name, response, as_stream=is_stream, secret=self._api_key)
 

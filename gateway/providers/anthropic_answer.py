@@ -15,7 +15,7 @@ import msgspec
 from gateway.chat import sse, token_count, wire_usage
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
-from gateway.providers.refusal import reported
+from gateway.providers.refusal import UNREADABLE, reported, unreadable
 from gateway.usage import Usage
 
 FINISH_REASONS = {
@@ -86,7 +86,7 @@ class _Message(msgspec.Struct):
     content: list[_Block] = []
     stop_reason: str | None = None
     stop_details: _StopDetails | None = None
-    usage: _Usage = msgspec.field(default_factory=_Usage)
+    usage: _Usage | None = None
     error: msgspec.Raw = NOTHING
 
 
@@ -118,8 +118,8 @@ def chat_body(name: str, body: bytes, secret: str | None = None) -> bytes:
     """A whole message as a chat completion. name: the provider's. secret: kept out of errors. Raises UpstreamError."""
     try:
         message = _decode_message(body)
-    except msgspec.DecodeError as exc:
-        raise UpstreamError(f"{name}: the answer is not an Anthropic message: {exc}", fault="malformed") from exc
+    except UNREADABLE as exc:
+        raise unreadable(name, "an Anthropic message", body, exc) from exc
     if bytes(message.error) != b"null":
         raise reported(name, bytes(message.error), secret)
     if message.type != "message":
@@ -139,7 +139,7 @@ def chat_body(name: str, body: bytes, secret: str | None = None) -> bytes:
             "created": int(time.time()),
             "model": message.model,
             "choices": [choice],
-            "usage": wire_usage(message.usage.usage()),
+            **({} if message.usage is None else {"usage": wire_usage(message.usage.usage())}),
         }
     )
 
@@ -182,7 +182,8 @@ class StreamTranslation:
     def __init__(self, name: str, secret: str | None = None) -> None:
         self._name, self._secret = name, secret
         self._head: Json = {}
-        self._usage = _Usage()
+        self._usage: _Usage | None = None
+        self._is_counted = False  # to the end; message_start has only the input
         self._blocks: dict[int, _Block] = {}  # those under way
         self._calls: dict[int, int] = {}  # block index → index among the tool calls
         self._spoken: set[int] = set()  # tool blocks whose arguments have begun
@@ -192,7 +193,7 @@ class StreamTranslation:
         """What the event says to the caller, often one piece. Raises UpstreamError."""
         try:
             event = _decode_event(data)
-        except msgspec.DecodeError as exc:
+        except UNREADABLE as exc:
             raise self._malformed(f"a stream event is not Anthropic's: {exc}") from exc
         if event.type == "error" or bytes(event.error) != b"null":
             raise reported(self._name, bytes(event.error), self._secret)
@@ -230,8 +231,7 @@ class StreamTranslation:
             "model": message.model,
         }
         self._usage = message.usage
-        # The input is counted, the output has hardly begun: an estimate, until message_delta has the total.
-        return [Piece(self._event({"role": "assistant", "content": ""}), usage=self._usage.usage(estimated=True))]
+        return [Piece(self._event({"role": "assistant", "content": ""}), usage=self._count())]
 
     def _block_started(self, index: int, block: _Block) -> list[Piece]:
         self._blocks[index] = block
@@ -270,11 +270,12 @@ class StreamTranslation:
             # A tool without parameters: clients parse the arguments as JSON, which "" is not.
             return [self._called(index, {"function": {"arguments": "{}"}}, "{}")]
         thought = _thinking_block(block)
-        return [Piece(self._event({"thinking_blocks": [thought]}))] if thought else []
+        return [Piece(self._event({"thinking_blocks": [thought]}), has_content=True)] if thought else []
 
     def _message_changed(self, event: _Event) -> list[Piece]:
         if event.usage is not None:
-            self._usage = self._usage.updated(event.usage)
+            self._usage = (self._usage or _Usage()).updated(event.usage)
+            self._is_counted = event.usage.output_tokens is not None
         delta = event.delta or _Delta()
         if not delta.stop_reason or self._is_finished:
             return []
@@ -283,15 +284,20 @@ class StreamTranslation:
         details = delta.stop_details or _StopDetails()
         refusal = details.explanation if finish_reason == "content_filter" else None
         data = self._event({"refusal": refusal} if refusal else {}, finish_reason)
-        usage = self._usage.usage()
-        return [Piece(data, has_content=bool(refusal), chars=len(refusal or ""), usage=usage, finish=finish_reason)]
+        return [Piece(data, has_content=bool(refusal), chars=len(refusal or ""), usage=self._count(), finish=finish_reason)]
 
     def _ended(self) -> list[Piece]:
         if not self._is_finished:
             raise UpstreamError(f"{self._name}: message_stop came without a stop_reason", fault="cut", is_retryable=True)
-        usage = self._usage.usage()
+        usage = self._count()
+        if usage is None or usage.estimated:
+            return [Piece(is_end=True)]
         data = sse({**self._head, "choices": [], "usage": wire_usage(usage)})
         return [Piece(data, usage=usage, is_usage_only=True), Piece(is_end=True)]
+
+    def _count(self) -> Usage | None:
+        """What the provider has counted so far: an estimate, until message_delta has the total."""
+        return None if self._usage is None else self._usage.usage(estimated=not self._is_counted)
 
     def _said(self, field: str, text: str) -> Piece:
         return Piece(self._event({field: text}), has_content=True, chars=len(text))

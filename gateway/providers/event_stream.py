@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+from typing import Final, Protocol
 
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
 from gateway.providers.http import HttpResponse
+from gateway.providers.refusal import no_page
 from gateway.providers.sse import EventParser, EventTooLong
+
+TERMINATOR_S: Final = 2.0
 
 
 class EventReader(Protocol):
@@ -25,6 +29,15 @@ class EventReader(Protocol):
     def end(self) -> Piece:
         """The body has ended: the end of the answer. Raises UpstreamError if something is missing."""
         ...
+
+
+def brings_events(name: str, response: HttpResponse) -> bool:
+    """Whether a body that was to be a stream is one. Raises UpstreamError for a web page.
+
+    Some servers stream events as text/plain; a JSON body is an answer, or an error, in one piece.
+    """
+    no_page(name, response.headers)
+    return "json" not in response.headers.get("content-type", "json").lower()
 
 
 class EventStream:
@@ -54,7 +67,13 @@ class EventStream:
 
     async def _read_chunk(self) -> bytes:
         try:
-            return await self._response.read_chunk()
+            if not self._reader.is_whole:
+                return await self._response.read_chunk()
+            # All is said. What may still come, usage and the terminator, is not worth a long wait, and no error.
+            async with asyncio.timeout(TERMINATOR_S):
+                return await self._response.read_chunk()
+        except TimeoutError:
+            return b""
         except UpstreamError:
             if self._reader.is_whole:
                 return b""  # how the connection ended no longer matters

@@ -17,6 +17,7 @@ from gateway.loopback import is_loopback
 
 WHOLE_BYTES_MAX = 64 * 1024 * 1024
 ERROR_BYTES_MAX = 64 * 1024
+ERROR_S = 1.0
 FINISH_S = 0.05
 
 
@@ -81,6 +82,19 @@ class HttpResponse:
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
             raise _mapped(exc, self._url, is_under_way=True) from exc
 
+    async def read_error(self) -> bytes:
+        """The body of an error answer, as much of it as comes in ERROR_S: the status says what matters, whatever its words."""
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(ERROR_S):
+                while size < ERROR_BYTES_MAX and (chunk := await self.read_chunk()):
+                    chunks.append(chunk)
+                    size += len(chunk)
+        except (TimeoutError, UpstreamError):
+            pass  # cut, or too slow: what has come must do
+        return b"".join(chunks)[:ERROR_BYTES_MAX]
+
     async def read_whole(self, bytes_max: int = WHOLE_BYTES_MAX) -> bytes:
         """The rest of the body. Raises UpstreamError when it breaks off or is too large."""
         chunks: list[bytes] = []
@@ -131,7 +145,7 @@ def _mapped(exc: Exception, url: str, *, is_under_way: bool = False) -> Upstream
         reason = f"the connection to {where} broke in mid-answer: {exc}"
     else:
         reason = f"{where} did not answer in HTTP: {exc}"
-    return UpstreamError(reason, fault=fault, is_retryable=not is_under_way)
+    return UpstreamError(reason, fault=fault, is_retryable=True)
 
 
 def _host(url: str) -> str:

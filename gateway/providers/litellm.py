@@ -188,7 +188,13 @@ class LiteLLMStream:
                 return [piece]
 
     async def aclose(self) -> None:
+        # litellm's wrapper closes the stream it wraps, if that can be closed. Some of its own (Anthropic's) cannot, and would
+        # hold the connection until the garbage collector comes by.
+        wrapped = getattr(self._chunks, "completion_stream", None)
         await self._chunks.aclose()
+        close = getattr(getattr(wrapped, "streaming_response", None), "aclose", None)
+        if close is not None:
+            await close()
 
     def _piece(self, fields: Json) -> Piece | None:
         usage = _wire_usage(fields.pop("usage", None))
@@ -202,7 +208,7 @@ class LiteLLMStream:
         self._head = {**fields, "choices": []}
         if not choices:
             return None
-        data = msgspec.json.encode({**fields, "choices": choices})
+        data = _encoded(self._name, {**fields, "choices": choices})
         try:
             return piece_of(b"data: " + data + b"\n\n", read_chunk(data))
         except msgspec.DecodeError as exc:
@@ -241,11 +247,19 @@ class LiteLLMWhole:
         fields: Json = self._answer.model_dump(exclude_none=True)
         usage = _wire_usage(fields.pop("usage", None))
         fields["choices"] = [_whole_choice(choice) for choice in fields.get("choices") or ()]
-        body = msgspec.json.encode(fields if usage is None else {**fields, "usage": usage})
+        body = _encoded(self._name, fields if usage is None else {**fields, "usage": usage})
         return whole_pieces(self._name, body, as_stream=self._as_stream, secret=self._secret)
 
     async def aclose(self) -> None:
         """The connection was given back when the answer had been read."""
+
+
+def _encoded(name: str, fields: Json) -> bytes:
+    """JSON of what litellm has read. Raises UpstreamError for half of a surrogate pair, which UTF-8 has no bytes for."""
+    try:
+        return msgspec.json.encode(fields)
+    except UnicodeEncodeError as exc:
+        raise UpstreamError(f"{name}: the answer holds a text that is no Unicode: {exc}", fault="malformed") from exc
 
 
 def _stream_choice(choice: Json) -> Json:

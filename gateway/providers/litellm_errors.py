@@ -1,7 +1,8 @@
 """From what litellm raises to an UpstreamError. Reads exceptions by what they carry; imports no SDK.
 
 litellm gives everything a status, also what never was an answer: a refused connection is its status 500, an
-unknown parameter its 400. So the chain of causes is asked first, and the status only where an answer came.
+unknown parameter its 400, and an "overloaded" of any status its 500. So the chain of causes is asked first, and the
+status only where an answer came: that of the cause nearest to the wire.
 """
 
 from __future__ import annotations
@@ -22,7 +23,11 @@ _TIMEOUTS = frozenset({"Timeout", "TimeoutError", "APITimeoutError", "TimeoutExc
 _CONNECTS = frozenset({"ConnectError", "ServerDisconnectedError", "ClientConnectorError", "ConnectionRefusedError", "gaierror"})
 _CUTS = frozenset({"ReadError", "RemoteProtocolError", "WriteError", "ClientPayloadError", "ConnectionResetError"})
 _CONNECTS_WIDE = _CONNECTS | _CUTS | {"ClientConnectionError", "EndpointConnectionError", "BadStatusLine", "BadHttpMessage"}
+_TLS = frozenset({"SSLError", "SSLCertVerificationError", "ClientConnectorSSLError", "ClientConnectorCertificateError"})
+# A body had begun, whatever litellm was waiting for.
+_BODY_CUTS = frozenset({"ClientPayloadError", "ContentLengthError", "TransferEncodingError"})
 _MALFORMED = frozenset({"JSONDecodeError", "ValidationError"})
+_NO_ANSWER = "Empty or invalid response from LLM endpoint"  # of a 200 with a web page, or events nobody asked for
 # litellm's own refusals, of class BadRequestError though the caller's request may be fine elsewhere.
 _UNSUPPORTED = frozenset({"UnsupportedParamsError", "LiteLLMUnknownProvider"})
 _MESSAGE_CHARS_MAX = 2000
@@ -36,7 +41,7 @@ def upstream_error(name: str, exc: Exception, secret: str | None, *, is_under_wa
     text = f"{name}: {message}"
     kinds = [type(e).__name__ for e in _causes(exc)]
     headers = _headers(exc)
-    status = getattr(exc, "status_code", None)
+    status = _status(exc)
     if "ContextWindowExceededError" in kinds:
         code = CONTEXT_LENGTH
     if kinds[0] in _UNSUPPORTED:
@@ -44,13 +49,13 @@ def upstream_error(name: str, exc: Exception, secret: str | None, *, is_under_wa
     if headers is None or is_under_way:  # no error answer came
         if not _TIMEOUTS.isdisjoint(kinds):
             return UpstreamError(text, fault="timeout", is_retryable=True)
-        if is_under_way and not _CUTS.isdisjoint(kinds):
+        if not (_CUTS if is_under_way else _BODY_CUTS).isdisjoint(kinds):
             return UpstreamError(text, fault="cut", is_retryable=True)
-        if not _MALFORMED.isdisjoint(kinds):
+        if not _MALFORMED.isdisjoint(kinds) or _NO_ANSWER in message:
             return UpstreamError(text, fault="malformed")
         if is_under_way:
             return UpstreamError(text, fault="reported", code=code, is_retryable=True)
-        if not _CONNECTS_WIDE.isdisjoint(kinds):
+        if not (_CONNECTS_WIDE | _TLS).isdisjoint(kinds):
             return UpstreamError(text, fault="connect", is_retryable=True)
     if not isinstance(status, int):
         return UpstreamError(text, fault="malformed")  # an accident inside litellm; what, the message says
@@ -59,6 +64,10 @@ def upstream_error(name: str, exc: Exception, secret: str | None, *, is_under_wa
         return UpstreamError(
             text, fault="reported", status=status, code=code, param=param, is_retryable=status in RETRYABLE or status >= 500
         )
+    if status < 400:  # an answer that litellm could not read, or an error in one
+        if _MALFORMED.isdisjoint(kinds):
+            return UpstreamError(text, fault="reported", code=code, param=param, is_retryable=True)
+        return UpstreamError(text, fault="malformed")
     body = msgspec.json.encode({"error": {"message": message, "code": code, "param": param}})
     return refusal(name, status, headers, body)
 
@@ -71,6 +80,12 @@ def _causes(exc: BaseException) -> Iterator[BaseException]:
             return
         yield cause
         cause = getattr(cause, "original_exception", None) or cause.__cause__ or cause.__context__
+
+
+def _status(exc: Exception) -> int | None:
+    """The status of the cause nearest to the wire that has one."""
+    found = [status for cause in _causes(exc) if isinstance(status := getattr(cause, "status_code", None), int)]
+    return found[-1] if found else None
 
 
 def _said(exc: Exception) -> tuple[str, str | None, str | None]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from gateway.chat import Chunk, patched_body, read_chunk
 from gateway.errors import UpstreamError
 from gateway.providers.base import Call, Exchange, Piece
-from gateway.providers.event_stream import EventStream
-from gateway.providers.http import ERROR_BYTES_MAX, HttpClient, HttpResponse
+from gateway.providers.event_stream import EventStream, brings_events
+from gateway.providers.http import HttpClient, HttpResponse
 from gateway.providers.pieces import piece_of, whole_pieces
-from gateway.providers.refusal import refusal, reported
+from gateway.providers.refusal import UNREADABLE, refusal, reported
 from gateway.providers.sse import event_data, event_name
 
 
@@ -40,14 +38,13 @@ class OpenAIProvider:
         response = await self._http.post(self._url, self._headers, body, connect_s=call.connect_s)
         try:
             if response.status != 200:
-                error = await response.read_whole(ERROR_BYTES_MAX)
+                error = await response.read_error()
                 raise refusal(self._name, response.status, response.headers, error, self._api_key)
-            # Some servers stream events as text/plain; a JSON body is an answer, or an error, in one piece.
-            is_events = "json" not in response.headers.get("content-type", "json").lower()
+            has_events = brings_events(self._name, response)
         except BaseException:
             response.close()
             raise
-        if is_stream and is_events:
+        if is_stream and has_events:
             return EventStream(self._name, response, OpenAIEvents(self._name, self._api_key))
         return OpenAIWhole(self._name, response, as_stream=is_stream, secret=self._api_key)
 
@@ -93,7 +90,7 @@ class OpenAIEvents:
     def _parsed(self, data: bytes) -> Chunk:
         try:
             return read_chunk(data)
-        except msgspec.DecodeError as exc:
+        except UNREADABLE as exc:
             raise UpstreamError(f"{self._name}: a stream event is not a chat chunk: {exc}", fault="malformed") from exc
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from gateway.chat import patched_body, read_usage
 from gateway.embeddings import EmbeddingsAnswer, EmbeddingsRequest, read_answer
 from gateway.errors import UpstreamError
 from gateway.policy.schema_models import OpenAIProvider
 from gateway.providers.base import Call, Exchange, Piece
-from gateway.providers.http import ERROR_BYTES_MAX, HttpClient, HttpResponse
+from gateway.providers.http import HttpClient, HttpResponse
 from gateway.providers.offload import offloaded
-from gateway.providers.refusal import refusal, reported
+from gateway.providers.refusal import UNREADABLE, no_page, refusal, reported, unreadable
 
 
 class OpenAIEmbeddings:
@@ -47,8 +45,9 @@ class OpenAIEmbeddings:
         response = await self._http.post(self._url, self._headers, body, connect_s=connect_s)
         try:
             if response.status != 200:
-                error = await response.read_whole(ERROR_BYTES_MAX)
+                error = await response.read_error()
                 raise refusal(self._name, response.status, response.headers, error, self._api_key)
+            no_page(self._name, response.headers)
         except BaseException:
             response.close()
             raise
@@ -73,8 +72,8 @@ class EmbeddingsExchange:
     def _checked(self, body: bytes) -> EmbeddingsAnswer:
         try:
             answer = read_answer(body)
-        except (msgspec.DecodeError, RecursionError) as exc:
-            raise UpstreamError(f"{self._name}: the answer holds no embeddings: {exc}", fault="malformed") from exc
+        except UNREADABLE as exc:
+            raise unreadable(self._name, "a list of embeddings", body, exc) from exc
         if bytes(answer.error) != b"null":
             raise reported(self._name, bytes(answer.error), self._secret)
         if not answer.data:

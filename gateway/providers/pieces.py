@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import functools
 
-import msgspec
-
 from gateway.chat import Chunk, read_chunk, read_usage, worst_finish
 from gateway.chat_forms import to_events
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
-from gateway.providers.refusal import reported
+from gateway.providers.refusal import UNREADABLE, reported, unreadable
 
 
 def piece_of(event: bytes, chunk: Chunk) -> Piece:
@@ -35,8 +33,8 @@ def whole_pieces(name: str, body: bytes, *, as_stream: bool, secret: str | None 
     """A whole answer, checked, as pieces. Raises UpstreamError if it is an error or no answer at all."""
     try:
         chunk = read_chunk(body)
-    except msgspec.DecodeError as exc:
-        raise UpstreamError(f"{name}: the answer is not a chat completion: {exc}", fault="malformed") from exc
+    except UNREADABLE as exc:
+        raise unreadable(name, "a chat completion", body, exc) from exc
     if chunk.error is not None and bytes(chunk.error) != b"null":
         raise reported(name, bytes(chunk.error), secret)
     if not chunk.choices or any(choice.message is None for choice in chunk.choices):
@@ -44,7 +42,8 @@ def whole_pieces(name: str, body: bytes, *, as_stream: bool, secret: str | None 
     usage = read_usage(chunk.usage)
     chars = sum(choice.message.chars() for choice in chunk.choices if choice.message)
     finish = functools.reduce(worst_finish, (choice.finish_reason for choice in chunk.choices), None)
+    has_content = any(choice.message.has_content() for choice in chunk.choices if choice.message)
     if not as_stream:
-        return [Piece(data=body, has_content=True, chars=chars, usage=usage, finish=finish, is_end=True)]
+        return [Piece(data=body, has_content=has_content, chars=chars, usage=usage, finish=finish, is_end=True)]
     events = to_events(body)
-    return [Piece(data=events, has_content=True, chars=chars, usage=usage, finish=finish), Piece(is_end=True)]
+    return [Piece(data=events, has_content=has_content, chars=chars, usage=usage, finish=finish), Piece(is_end=True)]

@@ -595,6 +595,23 @@ def test_a_refusal_says_why() -> None:
     assert whole_of(run(ask([json_reply(whole)], call_of()))[0]).choices[0].message.refusal == "Not this."
 
 
+def test_a_stream_may_be_sent_as_plain_text() -> None:
+    pieces, _ = run(ask([Reply(HELLO, 200, {"content-type": "text/plain"})], call_of(stream=True)))
+    assert sum(p.chars for p in pieces) == len("Hello world!")
+
+
+def test_usage_that_nobody_counted_is_not_made_up() -> None:
+    silent = event("message_start", message={k: v for k, v in WHOLE.items() if k != "usage"})
+    stopped = [event("message_delta", delta={"stop_reason": "end_turn"}), event("message_stop")]
+    uncounted, _ = run(ask([sse_reply(silent, *text_block(0, "x"), *stopped)], call_of(stream=True)))
+    assert [p.usage for p in uncounted if p.usage] == []
+    half, _ = run(ask([sse_reply(start(), *text_block(0, "x"), *stopped)], call_of(stream=True)))
+    assert {p.usage for p in half if p.usage} == {Usage(input=25, output=1, estimated=True)}
+    assert not any(p.is_usage_only for p in (*uncounted, *half))
+    whole, _ = run(ask([json_reply({k: v for k, v in WHOLE.items() if k != "usage"})], call_of()))
+    assert whole[0].usage is None and whole[0].is_end
+
+
 def test_blocks_and_events_of_unknown_types_are_passed_over() -> None:
     unknown = [event("moon_phase", phase=3), *block(0, {"type": "hologram", "x": 1}, {"type": "hologram_delta", "x": 2})]
     pieces, _ = run(ask([sse_reply(start(), b": comment\n\n", *unknown, *text_block(1, "x"), *finish())], call_of(stream=True)))
@@ -758,6 +775,7 @@ def test_an_end_without_a_stop_reason_is_cut(said: dict[str, Any]) -> None:
     "steps",
     [
         [b"data: {nonsense\n\n"],
+        [b'data: {"type": "caf\xe9"}\n\n'],
         [b"data: [1]\n\n"],
         text_block(0, "before the start"),
         [start(), event("content_block_delta", index=3, delta={"type": "text_delta", "text": "x"})],
@@ -769,9 +787,19 @@ def test_a_stream_that_makes_no_sense_is_malformed(steps: Sequence[Step]) -> Non
     assert failure(sse_reply(*steps)).fault == "malformed"
 
 
-@pytest.mark.parametrize("body", [b"{nonsense", b"[]", b"{}", b'{"type": "list", "data": []}', b"<html>"])
+@pytest.mark.parametrize("body", [b"{nonsense", b"[]", b"{}", b'{"type": "list", "data": []}', b"<html>", b'{"type": "caf\xe9"}'])
 def test_a_body_that_is_no_message_is_malformed(body: bytes) -> None:
     assert failure(json_reply(body), call_of()).fault == "malformed"
+
+
+def test_a_body_that_stops_in_the_middle_is_cut() -> None:
+    assert failure(json_reply(json.dumps(WHOLE).encode()[:-9]), call_of()).fault == "cut"
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_a_web_page_is_no_answer(is_stream: bool) -> None:
+    page = Reply([b"<html>"], 200, {"content-type": "text/html"})
+    assert failure(page, call_of(stream=is_stream)).message == "claude: answered with a web page; is base_url right?"
 
 
 def test_an_event_without_end_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:

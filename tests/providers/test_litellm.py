@@ -3,10 +3,12 @@
 import asyncio
 import importlib.util
 import json
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -430,6 +432,16 @@ def test_a_stream_with_bad_json(vendor: str, fault: str) -> None:
 
 @needs_litellm
 @pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_half_a_surrogate_pair_is_malformed(vendor: str, is_stream: bool) -> None:
+    half = "\ud83d"  # which JSON can say, and UTF-8 cannot
+    choices = [{"index": 0, "message": {"role": "assistant", "content": half}, "finish_reason": "stop"}]
+    reply = sse_reply(BEGIN, chunk({"content": half}), *END) if is_stream else json_reply({**WHOLE, "choices": choices})
+    assert failure(reply, vendor, stream=is_stream).fault == "malformed"
+
+
+@needs_litellm
+@pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize(
     ("reply", "fault"),
     [
@@ -440,6 +452,50 @@ def test_a_stream_with_bad_json(vendor: str, fault: str) -> None:
 )
 def test_an_answer_that_is_none(vendor: str, reply: Reply, fault: str) -> None:
     assert failure(reply, vendor).fault == fault
+
+
+@needs_litellm
+@pytest.mark.parametrize("vendor", [*VENDORS, "anthropic"])
+def test_a_whole_answer_that_is_cut(vendor: str) -> None:
+    body = json.dumps(WHOLE).encode()
+    cut = Reply([body[:40], CUT], 200, {"content-type": "application/json"}, content_length=True)
+    error = failure(cut, vendor)
+    assert (error.fault, error.is_retryable) == ("cut", True)
+
+
+@needs_litellm
+@pytest.mark.parametrize("vendor", ["openai", "anthropic"])
+@pytest.mark.parametrize("body", [b"<html>no</html>", b'data: {"a": 1}\n\n'])
+def test_a_body_that_is_no_json_is_malformed(vendor: str, body: bytes) -> None:
+    error = failure(Reply([body], 200, {"content-type": "text/html"}), vendor)
+    assert (error.fault, error.status) == ("malformed", None)
+
+
+@needs_litellm
+@pytest.mark.parametrize("vendor", ["openai", "anthropic"])
+def test_a_failed_handshake_is_a_failed_connection(vendor: str) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(Path(__file__).parents[1] / "data" / "untrusted.pem")
+
+    async def scenario() -> None:
+        async with ScriptedServer([json_reply(WHOLE)], tls) as server:
+            provider = LiteLLMProvider("tail", vendor, api_key=KEY, base_url=server.url)
+            try:
+                await provider.open(call_of())
+            finally:
+                await provider.aclose()
+
+    with pytest.raises(UpstreamError) as caught:
+        run(scenario())
+    assert (caught.value.fault, caught.value.status, caught.value.is_retryable) == ("connect", None, True)
+
+
+@needs_litellm
+def test_the_status_is_the_providers_and_not_what_litellm_makes_of_it() -> None:
+    busy = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
+    for status in (429, 529):
+        error = failure(json_reply(busy, status=status, headers={"retry-after": "7"}), "anthropic")
+        assert (error.fault, error.status, error.retry_after_s, error.is_retryable) == ("status", status, 7.0, True)
 
 
 @needs_litellm
@@ -506,6 +562,26 @@ def test_closing_a_stream_cancels_upstream(hanging: str) -> None:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.1):
                     await exchange.read()
+            await exchange.aclose()
+            await server.client_left(0)
+            await provider.aclose()
+
+    run(scenario())
+
+
+@needs_litellm
+def test_closing_lets_go_of_a_stream_that_litellm_cannot_close() -> None:
+    begin = {"type": "message_start", "message": {"id": "m", "model": "c", "usage": {"input_tokens": 1, "output_tokens": 1}}}
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    said = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hel"}}
+    events = [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in (begin, block, said)]
+
+    async def scenario() -> None:
+        async with ScriptedServer([sse_reply(*events, HANG)]) as server:
+            provider = LiteLLMProvider("tail", "anthropic", api_key=KEY, base_url=server.url)
+            exchange = await provider.open(call_of(stream=True))
+            while not any(piece.has_content for piece in await exchange.read()):
+                pass
             await exchange.aclose()
             await server.client_left(0)
             await provider.aclose()

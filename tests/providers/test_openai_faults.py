@@ -31,6 +31,17 @@ def test_refusal_is_mapped_with_its_words() -> None:
     assert found.is_retryable
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [[b"<html>" + b"x" * 1_000_000], [b'{"error"', CUT], [b'{"error"', RESET], [HANG]],
+    ids=["1 MB", "cut", "reset", "hang"],
+)
+def test_status_counts_whatever_becomes_of_its_words(steps: Sequence[Step]) -> None:
+    found = failure(Reply(steps, 429, {"content-type": "text/html", "retry-after": "3"}, content_length=True))
+    assert (found.fault, found.status, found.retry_after_s, found.is_retryable) == ("status", 429, 3.0, True)
+    assert len(found.message) < 1000
+
+
 @pytest.mark.parametrize("is_stream", [True, False])
 def test_error_body_under_200_is_an_error(is_stream: bool) -> None:
     found = failure(json_reply({"error": {"message": "no capacity"}}), call(is_stream))
@@ -62,7 +73,16 @@ def test_null_error_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [b"data: {oops}\n\n", b"data: [1]\n\n", b'data: {"choices": 7}\n\n', b'data: {"choices": [{"delta": 1}]}\n\n']
+    "bad",
+    [
+        b"data: {oops}\n\n",
+        b"data: [1]\n\n",
+        b'data: {"choices": 7}\n\n',
+        b'data: {"choices": [{"delta": 1}]}\n\n',
+        b'data: {"choices": [{"delta": {"content": "caf\xe9"}}]}\n\n',
+        b'data: {"x": ' + b"[" * 100_000 + b"\n\n",
+    ],
+    ids=["oops", "list", "number", "delta", "latin-1", "nested"],
 )
 def test_bad_event_is_an_error_after_all_that_came_before_it(bad: bytes) -> None:
     found = failure(sse_reply(ROLE + HI + bad + STOP + DONE))
@@ -70,9 +90,34 @@ def test_bad_event_is_an_error_after_all_that_came_before_it(bad: bytes) -> None
     assert found.__notes__ == [repr(ROLE + HI)]
 
 
-@pytest.mark.parametrize("body", [b"oops", b"[]", b'{"choices": 7}', b""])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"oops",
+        b"[]",
+        b'{"choices": 7}',
+        b'{"choices": []]',
+        b'{"choices": [{"message": {"content": "caf\xe9"}}]}',
+        b"[" * 100_000,
+    ],
+    ids=range(6),
+)
 def test_body_that_is_no_answer_is_malformed(body: bytes) -> None:
     assert failure(json_reply(body), call(is_stream=False)).fault == "malformed"
+
+
+@pytest.mark.parametrize("length", [0, 1, 20, -1])
+def test_body_that_stops_in_the_middle_is_cut_however_well_it_ends(length: int) -> None:
+    found = failure(json_reply(json.dumps(WHOLE).encode()[:length]), call(is_stream=False))
+    assert (found.fault, found.is_retryable) == ("cut", True)
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_web_page_is_no_answer(is_stream: bool) -> None:
+    page = Reply([b"<!DOCTYPE html><title>502 Bad Gateway</title>"], 200, {"content-type": "Text/HTML; charset=utf-8"})
+    found = failure(page, call(is_stream))
+    assert found.message == "p: answered with a web page; is base_url right?"
+    assert (found.fault, found.is_retryable) == ("malformed", False)
 
 
 @pytest.mark.parametrize("choices", [[], [{"index": 0, "finish_reason": "stop"}]])
@@ -87,7 +132,10 @@ def test_stream_without_a_finish_reason_is_cut(end: Sequence[Step]) -> None:
     assert found.__notes__ == [repr(ROLE + HI + (USAGE if USAGE in end else b""))]
 
 
-@pytest.mark.parametrize("end", [(), (CUT,), (RESET,), (DONE,), (DONE, HANG)], ids=["eof", "cut", "reset", "done", "hang"])
+ENDS = {"eof": (), "cut": (CUT,), "reset": (RESET,), "silence": (HANG,), "done": (DONE,), "done, silence": (DONE, HANG)}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_stream_with_a_finish_reason_is_complete_however_it_ends(end: Sequence[Step]) -> None:
     pieces = stream(HI, STOP, *end)
     assert shown(pieces) == HI + STOP
@@ -107,7 +155,8 @@ def test_nothing_after_the_terminator_is_read() -> None:
 def test_whole_answer_that_is_cut_is_an_error() -> None:
     body = json.dumps(WHOLE).encode()
     cut = Reply([body[:40], CUT], 200, {"content-type": "application/json"}, content_length=True)
-    assert failure(cut, call(is_stream=False)).fault == "cut"
+    found = failure(cut, call(is_stream=False))
+    assert (found.fault, found.is_retryable) == ("cut", True)
 
 
 @pytest.mark.parametrize("steps", [[CUT], [RESET], [b"SSH-2.0-x\r\n", CUT]])

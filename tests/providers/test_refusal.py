@@ -86,6 +86,8 @@ def test_error_bodies_have_their_shapes(body: object, fields: tuple[str, str | N
         (b"", ""),
         (b"<html><h1>502</h1>", ""),
         (b"\xff\xfe", "\ufffd\ufffd"),
+        (b'{"error": "caf\xe9"}', '{"error": "caf\ufffd"}'),
+        (b"[" * 100_000, "[" * 500),
         (b"x" * 900, "x" * 500),
     ],
 )
@@ -144,6 +146,20 @@ def test_a_text_too_long_to_embed_is_not_a_failure_of_the_server() -> None:
     said = b'{"error": {"message": "input (5001 tokens) is too large to process. increase the physical batch size"}}'
     error = refusal("p", 500, {}, said)
     assert (error.code, error.is_retryable, error.says_something_of_the_model) == ("context_length_exceeded", False, False)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'Failed to parse tools: Missing tool function: {"type":"function"}; tools = [\n  {\n    "type": "function"\n  }\n]',
+        'Failed to parse messages: Unsupported tool call type: {"id":"1","type":"custom"}',
+        "\n------------\nWhile executing CallExpression at line 3, column 4 in source:\n…\nError: Jinja Exception: roles must be",
+    ],
+)
+def test_what_a_chat_template_cannot_take_says_nothing_of_the_model(message: str) -> None:
+    error = refusal("p", 500, {}, json.dumps({"error": {"message": message, "type": "server_error", "code": 500}}).encode())
+    assert (error.fault, error.status, error.is_retryable) == ("unsupported", 500, False)
+    assert not error.says_something_of_the_model and not error.is_callers_fault  # another model's template may take it
 
 
 def test_used_up_quota_is_not_waited_for() -> None:
