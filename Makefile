@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 
-.PHONY: help setup run test check bench bench-cache bench-router demo
+.PHONY: help setup run test check bench bench-cache bench-router demo chaos soak
 DATA ?= ../shared/data
 
 help:  ## list the targets
@@ -25,7 +25,7 @@ run: setup  ## serve on 127.0.0.1:8080 with policies/default.yaml
 	@exec $(BIN)/turnout serve
 
 test: setup  ## run the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: setup  ## lint, types, import rules
 	@$(BIN)/ruff check .
@@ -41,6 +41,12 @@ bench-cache: setup  ## measure the cache's stores, in memory and in Redis, at up
 
 bench-router: setup  ## measure the router's quality on public sets (DATA=directory) and the cost of a decision
 	@$(BIN)/python -m benchmarks.router --data $(DATA)
+
+chaos: setup  ## play outages, latency spikes, long tails and drips to the gateway, beside LiteLLM's Router (OUT=directory)
+	@$(BIN)/python -m benchmarks.chaos $(if $(OUT),--out $(OUT))
+
+soak: setup  ## watch memory and open files under mixed traffic for half an hour (SOAK=seconds)
+	@$(BIN)/python -m benchmarks.soak $(if $(SOAK),--seconds $(SOAK))
 
 demo: setup  ## send a few hundred prompts through a running gateway and show what they cost
 	@$(BIN)/python -m benchmarks.demo

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from fastapi import FastAPI
 
@@ -20,11 +21,11 @@ from gateway.caching.audit import Auditor
 from gateway.caching.background import Background
 from gateway.caching.refresh import Refresher
 from gateway.caching.visit import Caching
+from gateway.draining import Drain
 from gateway.edge.admin import admin_routes
 from gateway.edge.api import CHAT_PATH, Status, api_routes, render_errors
-from gateway.edge.asgi import ASGIApp, Receive, Scope, Send, respond, with_request_id
-from gateway.edge.auth import Operator
-from gateway.edge.door import refused
+from gateway.edge.asgi import ASGIApp, Receive, Scope, Send, raw_headers, respond, with_request_id
+from gateway.edge.auth import Entrance, Operator
 from gateway.edge.embeddings import EMBEDDINGS_PATH, Embeddings
 from gateway.edge.feedback import feedback_routes
 from gateway.edge.metrics import metrics_routes
@@ -32,11 +33,18 @@ from gateway.edge.openai_chat import ChatCompletions
 from gateway.edge.openai_errors import error_response
 from gateway.edge.request_headers import request_id
 from gateway.embeddings_pipeline import EmbeddingsPipeline
+from gateway.errors import ClientError
 from gateway.fleet import Fleet
-from gateway.health import Health
-from gateway.ledger.base import LedgerStore
+from gateway.health.model import Health
+from gateway.health.opening import open_sharing
+from gateway.keys.directory import Directory
+from gateway.keys.sqlite import SqliteKeys, keys_exist
+from gateway.keys.watch import KeyWatch
+from gateway.ledger.spool import Spool
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.writer import LedgerWriter
+from gateway.limits.limits import Limits
+from gateway.limits.opening import open_limiter
 from gateway.loading import load_router
 from gateway.matching import Matching
 from gateway.metrics import Metrics
@@ -57,6 +65,8 @@ from gateway.router import Router
 from gateway.runtime import CurrentRuntime, Runtime
 from gateway.sessions import Sessions
 from gateway.settings import Settings, check_address
+from gateway.shared_metrics import SharedMetrics
+from gateway.workers import check_workers, say_what_is_apart
 
 log = logging.getLogger("turnout.app")
 
@@ -64,14 +74,11 @@ CONTEXT_TOKENS = 2048  # of a local model whose `context` the policy does not sa
 
 
 class Gateway:
-    """The ASGI application: the hot routes straight to their handlers, everything else to FastAPI.
+    """The ASGI application: the hot routes straight to their handlers, everything else to FastAPI, all behind one entrance."""
 
-    is_open: callers from anywhere are let in; else only those of this machine (see edge/door.py).
-    """
-
-    def __init__(self, api: FastAPI, *, is_open: bool) -> None:
-        self.api = api
-        self._is_open = is_open
+    def __init__(self, api: FastAPI, directory: Directory, entrance: Entrance) -> None:
+        self.api, self.directory, self.entrance = api, directory, entrance
+        self.drain = Drain()
         self.hot: dict[str, ASGIApp] = {}
         self.current: CurrentRuntime | None = None
 
@@ -80,11 +87,13 @@ class Gateway:
             await self.api(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        error = None if self._is_open else refused(headers)
-        if error is not None:
-            status, body, _ = error_response(error)
-            await respond(send, status, body, [(b"x-request-id", request_id(headers).encode())])
-        elif scope["path"] in self.hot and scope["method"] == "POST":
+        try:
+            self.entrance.admit(scope, headers)
+        except ClientError as exc:
+            status, body, more = error_response(exc)
+            await respond(send, status, body, raw_headers([("x-request-id", request_id(headers)), *more]))
+            return
+        if scope["path"] in self.hot and scope["method"] == "POST":
             # Past FastAPI's router and exception middleware, which cost more than the decision itself.
             await self.hot[scope["path"]](scope, receive, send)
         else:
@@ -97,40 +106,57 @@ def build_app(settings: Settings) -> Gateway:
     What can be unusable (policy, embedder, the cache's address, ledger) is known before the gateway listens; everything else
     opens with the ASGI lifespan, inside the loop that serves.
     """
-    check_address(settings)
+    directory = Directory()
+    keys = KeyWatch(SqliteKeys(settings.keys), directory, counts_apart=settings.workers > 1 and settings.redis_url is None)
+    directory.is_closed = keys_exist(settings.keys)  # so that a file that goes before the look below lets nobody in
+    keys.look()
+    check_address(settings, has_keys=directory.is_closed)
     router = load_router(settings.policy)
+    check_workers(router.policy, settings)
     check_embedder(router.policy, router.embedder)
     metrics = Metrics()
     store = make_store(settings.redis_url, settings.cache_bytes_max, metrics.store_failed)
-    entries = SqliteLedger(settings.ledger)
+    ledger = LedgerWriter(SqliteLedger(settings.ledger), Spool(settings.spool))
+    ready = _Ready(settings, router, ledger, store, metrics, keys)
 
     @contextlib.asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
-            await _open(settings, router, entries, store, metrics, gateway, stack)
+            await _open(ready, gateway, stack)
             yield
 
-    api = FastAPI(title="Turnout", version=__version__, lifespan=lifespan)
+    # No /docs and /redoc: their pages load a script from somebody else's host.
+    api = FastAPI(title="Turnout", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     render_errors(api)
-    gateway = Gateway(api, is_open=settings.is_insecure)
+    gateway = Gateway(api, directory, Entrance(directory, Operator(settings.admin_key), is_insecure=settings.is_insecure))
     return gateway
 
 
-async def _open(
-    settings: Settings,
-    router: Router,
-    entries: LedgerStore,
-    store: Store,
-    metrics: Metrics,
-    gateway: Gateway,
-    stack: contextlib.AsyncExitStack,
-) -> None:
-    ledger = LedgerWriter(entries)
+@dataclass(frozen=True)
+class _Ready:
+    """What is known to be usable before the gateway listens."""
+
+    settings: Settings
+    router: Router
+    ledger: LedgerWriter
+    store: Store
+    metrics: Metrics
+    keys: KeyWatch
+
+
+async def _open(ready: _Ready, gateway: Gateway, stack: contextlib.AsyncExitStack) -> None:
+    settings, router, ledger = ready.settings, ready.router, ready.ledger
+    store, metrics, keys = ready.store, ready.metrics, ready.keys
     ledger.start()
     stack.push_async_callback(ledger.aclose)
     http = HttpClient(f"turnout/{__version__}")
     stack.push_async_callback(http.aclose)
-    fleet = Fleet(_Make(http), Health())
+    has_limits = bool(router.policy.limits) or gateway.directory.limited is not None
+    limiter = await open_limiter(settings.redis_url, metrics.limits_failed, is_wanted=has_limits)
+    stack.push_async_callback(limiter.aclose)
+    limits = Limits(limiter, metrics)
+    sharing = await stack.enter_async_context(open_sharing(settings.redis_url))
+    fleet = Fleet(_Make(http), Health(sharing=sharing, opened=metrics.breaker_opened), limits)
     stack.push_async_callback(fleet.aclose)
     stack.push_async_callback(store.aclose)
     await see_store(store)
@@ -140,24 +166,31 @@ async def _open(
     stack.push_async_callback(background.aclose)
     runtime = Runtime(router, await fleet.targets(router.policy), await matching.matcher(router))
     current = gateway.current = CurrentRuntime(runtime)
+    metrics.states = lambda: current.now.gauges()
     sessions = Sessions()
     auditor = Auditor(store, ledger, background, metrics)
     caching = Caching(store, metrics, background, auditor, Refresher(store, ledger, background))
     watched = store if isinstance(store, Guarded) else None
-    status = Status(current, ledger, [matching, *([watched] if watched else [])])
+    status = Status(current, ledger, gateway.drain, [matching, limits, keys, *(part for part in (watched, sharing) if part)])
+    say_what_is_apart(router.policy, settings)
+    if settings.worker is not None and settings.metrics_folder is not None:
+        shared = SharedMetrics(metrics, settings.metrics_folder, settings.worker)
+        stack.push_async_callback(_cancel, asyncio.create_task(shared.run(), name="shared-metrics"))
     _watch_policy(settings, current, fleet, matching, status, stack)
+    stack.callback(keys.close)
+    stack.push_async_callback(_cancel, asyncio.create_task(keys.run(), name="key-watch"))
 
     operator = Operator(settings.admin_key)
     feedback = CacheFeedback(for_people(store), matching.embed)
     for routes in (
-        api_routes(current, ledger, sessions, status, settings.body_bytes_max),
+        api_routes(current, ledger, sessions, status, gateway.entrance, settings.body_bytes_max),
         feedback_routes(ledger, feedback, operator, settings.body_bytes_max),
         admin_routes(store, operator, metrics, "redis" if watched else "memory", lambda: watched.problem if watched else None),
         metrics_routes(metrics),
     ):
         gateway.api.include_router(routes)
-    chat = Pipeline(current, ledger, caching, metrics, sessions)
-    embeddings = EmbeddingsPipeline(current, ledger, VectorCache(store), http, metrics)
+    chat = Pipeline(current, ledger, caching, metrics, sessions, limits, gateway.drain)
+    embeddings = EmbeddingsPipeline(current, ledger, VectorCache(store), http, metrics, limits, gateway.drain)
     gateway.hot = {
         CHAT_PATH: ChatCompletions(chat, settings.body_bytes_max),
         EMBEDDINGS_PATH: Embeddings(embeddings, settings.body_bytes_max),
@@ -173,6 +206,7 @@ def _watch_policy(
     stack: contextlib.AsyncExitStack,
 ) -> None:
     async def adopt(new: Router) -> None:
+        check_workers(new.policy, settings)
         old = current.now.policy
         matcher = await matching.matcher(new)
         current.now = Runtime(new, await fleet.targets(new.policy), matcher)

@@ -46,6 +46,11 @@ class EmbeddingsRequest(ChatRequest):
         """Estimated tokens of all items; those of token arrays are counted."""
         return sum(tokens_of(item) for item in self.items)
 
+    @cached_property
+    def tokens_expected(self) -> int:
+        """Those of its items: vectors cost no output."""
+        return self.tokens_in
+
 
 def tokens_of(item: bytes) -> int:
     """Tokens of one item: of a text an estimate, of an array its length."""

@@ -13,6 +13,7 @@ import msgspec
 from gateway.cache.base import CachedAnswer, CacheKey
 from gateway.cache.embedding_vectors import INLINE_BYTES_MAX, VectorCache, is_cacheable, vector_keys
 from gateway.chat import read_usage
+from gateway.draining import Drain
 from gateway.embeddings import EmbeddingsRequest, answer_of, read_answer, with_items
 from gateway.embeddings_decision import model_of, plan_for
 from gateway.errors import (
@@ -21,6 +22,7 @@ from gateway.errors import (
     DeadlineExceeded,
     LedgerUnavailable,
     Refused,
+    ShuttingDown,
     TurnoutError,
     UpstreamError,
     status_of,
@@ -30,6 +32,8 @@ from gateway.ledger.base import Entry, EntryOutcome
 from gateway.ledger.booking import settle
 from gateway.ledger.price import cost_nusd
 from gateway.ledger.writer import LedgerWriter
+from gateway.limits.allowance import Allowance
+from gateway.limits.limits import Limits
 from gateway.metrics import Metrics
 from gateway.policy.catalog import Model
 from gateway.policy.model import Plan
@@ -64,6 +68,7 @@ class Work:
     kept: list[CachedAnswer | None] = field(default_factory=list)
     execution: Execution | None = None
     compromise: str | None = None
+    allowance: Allowance | None = None  # what is reserved of the caller's limits, if it has any
     is_booked: bool = False
 
     @property
@@ -82,10 +87,12 @@ class EmbeddingsPipeline:
         vectors: VectorCache,
         http: HttpClient,
         metrics: Metrics,
+        limits: Limits,
+        drain: Drain,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._current, self._ledger, self._vectors, self._http = current, ledger, vectors, http
-        self._metrics, self._clock = metrics, clock
+        self._metrics, self._limits, self._drain, self._clock = metrics, limits, drain, clock
 
     async def handle(self, request: EmbeddingsRequest, tenant: Tenant, sink: Sink) -> None:
         """Answer one request through the sink, and book it, whatever happens."""
@@ -96,7 +103,8 @@ class EmbeddingsPipeline:
             return
         work = self._begin(request, tenant, sink)
         try:
-            await self._serve(work)
+            with self._drain.breakable():
+                await self._serve(work)
         except (asyncio.CancelledError, ClientStalled):
             self._ended(work, "cancelled", 499)  # the client has left, as nginx books it
             raise
@@ -114,7 +122,11 @@ class EmbeddingsPipeline:
 
     async def _serve(self, work: Work) -> None:
         policy = work.runtime.policy
-        model = work.model = model_of(policy, work.request)
+        if policy.limits or work.tenant.limits:
+            work.allowance = self._limits.of_caller(policy.limits, work.tenant, work.request)
+            if work.allowance is not None:
+                await work.allowance.reserve()
+        model = work.model = model_of(policy, work.request, work.tenant.permit)
         plan = plan_for(policy, model)
         work.entry.route, work.entry.decided_by, work.compromise = plan.route, plan.decided_by, plan.compromise
         await self._look(work, plan, model)
@@ -163,9 +175,9 @@ class EmbeddingsPipeline:
 
     async def _answer(self, work: Work, plan: Plan, model: Model, request: EmbeddingsRequest) -> bytes:
         """What the model says to this part of the request, or to all of it."""
-        spec, health = work.runtime.policy.providers[model.provider], work.runtime.targets[model.name].health
+        spec, known = work.runtime.policy.providers[model.provider], work.runtime.targets[model.name]
         assert isinstance(spec, OpenAIProvider), "others are refused before"
-        target = Target(model, OpenAIEmbeddings(model.provider, self._http, spec), health)
+        target = Target(model, OpenAIEmbeddings(model.provider, self._http, spec), known.health, known.quota)
         execution = work.execution = Execution(plan, [target] if plan.targets else [], request, self._clock, work.started)
         try:
             pieces = await execution.begin()
@@ -178,7 +190,7 @@ class EmbeddingsPipeline:
 
     async def _failed(self, work: Work, exc: TurnoutError) -> None:
         is_timeout = isinstance(exc, DeadlineExceeded) or (isinstance(exc, UpstreamError) and exc.fault == "timeout")
-        is_ours = isinstance(exc, ClientError | Refused)
+        is_ours = isinstance(exc, ClientError | Refused) and not isinstance(exc, ShuttingDown)
         self._ended(work, "refused" if is_ours else "timeout" if is_timeout else "error", status_of(exc), exc.message)
         if work.execution is not None:
             await work.execution.aclose()
@@ -224,14 +236,17 @@ class EmbeddingsPipeline:
         entry.baseline_nusd = 0 if work.model is None else cost_nusd(work.model.price, entry.usage)
         entry.duration_ms = (self._clock() - work.started) * 1000
         entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in attempts), 0.0)
+        if work.allowance is not None:
+            work.allowance.settle(attempts)
         self._ledger.put(entry)
-        self._metrics.answered(entry.route, entry.outcome)
+        self._metrics.answered(entry.route, entry.outcome, ((a.model, a.outcome) for a in attempts))
 
     def _headers(self, work: Work, more: Headers | None = None) -> Headers:
         """more: what is known besides; the model and its provider where nobody was asked."""
         entry = work.entry
         asked = [("x-turnout-model", entry.model), ("x-turnout-provider", entry.provider)]
-        return entry_headers(entry, [*asked, ("x-turnout-compromise", work.compromise), *(more or [])])
+        headers = entry_headers(entry, [*asked, ("x-turnout-compromise", work.compromise), *(more or [])])
+        return headers if work.allowance is None else headers + work.allowance.headers
 
 
 async def _part(request: EmbeddingsRequest, places: Sequence[int]) -> EmbeddingsRequest:

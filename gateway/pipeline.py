@@ -16,14 +16,27 @@ from gateway.cache.base import CachedAnswer
 from gateway.caching.visit import Caching, Visit
 from gateway.chat import worst_finish
 from gateway.chat_forms import assemble, to_events
-from gateway.errors import ClientError, DeadlineExceeded, LedgerUnavailable, Refused, TurnoutError, UpstreamError, status_of
+from gateway.draining import Drain
+from gateway.errors import (
+    ClientError,
+    DeadlineExceeded,
+    LedgerUnavailable,
+    Refused,
+    ShuttingDown,
+    TurnoutError,
+    UpstreamError,
+    status_of,
+)
 from gateway.execute import Execution
+from gateway.failover.hedge import HedgeBudgets
 from gateway.ledger.base import Entry, EntryOutcome
 from gateway.ledger.booking import settle
 from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
+from gateway.limits.allowance import Allowance
+from gateway.limits.limits import Limits
 from gateway.metrics import Metrics
-from gateway.policy.model import Answer, Denial, Plan
+from gateway.policy.model import NOT_ALLOWED, Answer, Denial, Plan
 from gateway.providers.base import Piece
 from gateway.providers.sse import EventParser
 from gateway.reply import ClientStalled, Headers, Sink
@@ -53,6 +66,7 @@ class Work:
     visit: Visit | None = None
     first_event: bytes = b""  # for the id of a usage event of our own
     has_begun: bool = False  # a stream's headers are out
+    allowance: Allowance | None = None  # what is reserved of the caller's limits, if it has any
     is_booked: bool = False
 
 
@@ -66,12 +80,15 @@ class Pipeline:
         caching: Caching,
         metrics: Metrics,
         sessions: Sessions,
+        limits: Limits,
+        drain: Drain,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._current, self._ledger, self._sessions = current, ledger, sessions
-        self._caching, self._metrics = caching, metrics
-        self._clock, self._draw = clock, draw
+        self._caching, self._metrics, self._limits = caching, metrics, limits
+        self._drain, self._clock, self._draw = drain, clock, draw
+        self._hedges = HedgeBudgets()
         self._said: set[tuple[str, str, str]] = set()
 
     async def handle(self, request: ChatRequest, tenant: Tenant, sink: Sink) -> None:
@@ -83,7 +100,8 @@ class Pipeline:
             return
         work = self._begin(request, tenant, sink)
         try:
-            await self._serve(work)
+            with self._drain.breakable():
+                await self._serve(work)
         except asyncio.CancelledError:
             self._ended(work, "cancelled", 499)  # the client has left, as nginx books it
             raise
@@ -106,15 +124,19 @@ class Pipeline:
 
     async def _serve(self, work: Work) -> None:
         runtime, entry = work.runtime, work.entry
+        if runtime.policy.limits or work.tenant.limits:
+            work.allowance = self._limits.of_caller(runtime.policy.limits, work.tenant, work.request)
+            if work.allowance is not None:
+                await work.allowance.reserve()
         pinned = self._sessions.pinned(work.request, work.tenant)
-        routed = await runtime.router.route(work.request, runtime.candidates(), entry.draw, pinned)
+        routed = await runtime.router.route(work.request, runtime.candidates(), entry.draw, pinned, work.tenant.permit)
         decision = routed.decision
         entry.scores = routed.scores
         if work.request.is_debug:
             work.why = _told(runtime.router.story(routed))
         if isinstance(decision, Denial):
-            param = "model" if decision.code == "model_not_found" else None
-            raise ClientError(decision.message, status=404, code=decision.code, param=param)
+            param = "model" if decision.code in ("model_not_found", "model_not_allowed") else None
+            raise ClientError(decision.message, status=decision.status, code=decision.code, param=param)
         entry.route, entry.decided_by = decision.route, decision.decided_by
         if isinstance(decision, Answer):
             await self._answer(work, routed.text or "")
@@ -165,16 +187,15 @@ class Pipeline:
 
     async def _ask(self, work: Work, plan: Plan, visit: Visit) -> None:
         targets = [work.runtime.targets[name] for name in plan.targets]
-        execution = work.execution = Execution(plan, targets, work.request, self._clock, work.started)
+        execution = work.execution = Execution(plan, targets, work.request, self._clock, work.started, self._hedges)
         pieces = await execution.begin()
-        answering = execution.answering
-        assert answering is not None, "begin says who answers, or raises"
-        work.entry.model, work.entry.provider = answering.model, answering.provider
+        assert execution.answering is not None, "begin says who answers, or raises"
+        self._names(work, execution.answering)
         if execution.compromise is not None:
             self._say_unconvincing(work, plan, execution.compromise)
         if work.request.is_stream:
             finish, usage_event = await self._stream(work, visit, execution, pieces)
-            await self._answered(work, visit, answering, finish)
+            await self._answered(work, visit, execution.answering, finish)
             if work.request.wants_usage:
                 await work.sink.events(self._with_cost(work, usage_event))
             await work.sink.end()
@@ -183,11 +204,12 @@ class Pipeline:
             pieces = await execution.read()
         body = pieces[-1].data
         visit.keep(body)
-        await self._answered(work, visit, answering, pieces[-1].finish)
+        await self._answered(work, visit, execution.answering, pieces[-1].finish)
         await work.sink.whole(body, [*self._headers(work), *cost_headers(work.entry)])
 
     async def _answered(self, work: Work, visit: Visit, answering: Attempt, finish: str | None) -> None:
         """A complete answer: kept, booked and remembered before its last byte goes out, so that nothing is lost."""
+        self._names(work, answering)  # in a stream another target may have taken over
         await self._caching.keep(visit, answering, finish)
         work.entry.overhead_nusd = visit.cost_nusd
         self._book(work)
@@ -220,7 +242,7 @@ class Pipeline:
     async def _failed(self, work: Work, exc: TurnoutError) -> None:
         """Say in the caller's dialect what went wrong, as far as the caller can still be told."""
         is_timeout = isinstance(exc, DeadlineExceeded) or (isinstance(exc, UpstreamError) and exc.fault == "timeout")
-        is_ours = isinstance(exc, ClientError | Refused)
+        is_ours = isinstance(exc, ClientError | Refused) and not isinstance(exc, ShuttingDown)
         self._ended(work, "refused" if is_ours else "timeout" if is_timeout else "error", status_of(exc), exc.message)
         if work.execution is not None:
             await work.execution.aclose()
@@ -231,6 +253,10 @@ class Pipeline:
             await work.sink.fail(exc, self._headers(work))
 
     # What the stages share.
+
+    @staticmethod
+    def _names(work: Work, answering: Attempt) -> None:
+        work.entry.model, work.entry.provider = answering.model, answering.provider
 
     def _ended(self, work: Work, outcome: EntryOutcome, status: int, error: str | None = None) -> None:
         """How it went; an entry that was handed over is the ledger's, and says how it was then."""
@@ -258,7 +284,8 @@ class Pipeline:
         """A route that cannot have the model it wants: a header on each answer, a line in the log the first time."""
         work.compromise = plan.compromise
         said = (work.entry.policy_hash, plan.route, plan.wanted)
-        if work.compromise is not None and said not in self._said:
+        is_meant = (plan.wanted, NOT_ALLOWED) in plan.left_out  # by whoever made the key
+        if work.compromise is not None and not is_meant and said not in self._said:
             self._said.add(said)
             instead = f"'{plan.targets[0]}' answers instead" if plan.targets else "nothing can answer"
             log.warning("route '%s': %s; %s", plan.route, work.compromise, instead)
@@ -282,12 +309,15 @@ class Pipeline:
         settle(entry, attempts, work.runtime.policy.models, work.runtime.baseline, answering)
         entry.duration_ms = (self._clock() - work.started) * 1000
         entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in attempts), 0.0)
-        self._metrics.answered(entry.route, entry.outcome)
+        if work.allowance is not None:
+            work.allowance.settle(attempts)
+        self._metrics.answered(entry.route, entry.outcome, ((a.model, a.outcome) for a in attempts))
         self._ledger.put(entry)
 
     def _with_cost(self, work: Work, usage_event: bytes) -> bytes:
         usage, cost_usd = work.entry.usage or Usage(), usd(work.entry.cost_nusd)
-        if usage_event:
+        answering = work.execution.answering if work.execution is not None else None
+        if usage_event and (answering is None or answering.seam is None):  # else it tells of the last part only
             return chat.with_cost(usage_event, usage, cost_usd)
         return chat.usage_event(work.first_event, usage, cost_usd)
 
@@ -300,7 +330,8 @@ class Pipeline:
             ("x-turnout-why", work.why),
             ("age", None if hit is None else str(self._caching.age_s(hit))),
         )
-        return entry_headers(entry, more, len(work.execution.attempts) if work.execution is not None else 0)
+        headers = entry_headers(entry, more, len(work.execution.attempts) if work.execution is not None else 0)
+        return headers if work.allowance is None else headers + work.allowance.headers
 
 
 def _told(story: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from gateway.policy.compile import Policy
 from gateway.policy.engine import decide
 from gateway.policy.explain import explain
 from gateway.policy.model import Answer, Candidate, Decision, Denial, Facts, FactValue, Plan
+from gateway.policy.permit import ANYTHING, Permit
 from gateway.policy.select import QUALITY
 from gateway.prompt import Prompt
 from gateway.request import ChatRequest
@@ -77,15 +78,23 @@ class Router:
     verifier: Verifier | None = None
 
     async def route(
-        self, request: ChatRequest, candidates: Mapping[str, Candidate], draw: float, pinned: Pinned | None = None
+        self,
+        request: ChatRequest,
+        candidates: Mapping[str, Candidate],
+        draw: float,
+        pinned: Pinned | None = None,
+        permit: Permit = ANYTHING,
     ) -> Routed:
-        """Decide, passing over FAQs that have nothing to say. pinned: the model that the conversation is with."""
+        """Decide, passing over FAQs that have nothing to say.
+
+        pinned: the model that the conversation is with. permit: what the caller may use.
+        """
         turn = last_turn(request.head.messages)
         prompt = Prompt(turn.last, self.embedder)
         facts = await gather(request, self.policy, turn, self.judge, pinned)
         passed: frozenset[str] = frozenset()
         while True:
-            decision = decide(self.policy, facts, candidates, draw, passed)
+            decision = decide(self.policy, facts, candidates, draw, passed, permit)
             if not isinstance(decision, Answer):
                 return Routed(decision, facts, turn, prompt, draw, passed)
             if decision.rule.static is not None:

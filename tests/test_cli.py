@@ -204,7 +204,7 @@ def test_a_data_directory_that_cannot_be_used_is_said_in_one_line(tmp_path: Path
     [
         (["serve", "--policy", "nowhere.yaml"], {}, "cannot read the policy 'nowhere.yaml'"),
         (["serve", "--host", "0.0.0.0"], {}, "--insecure"),
-        (["serve"], {"TURNOUT_WORKERS": "4"}, "not supported yet"),
+        (["serve"], {"TURNOUT_GRACE_S": "soon"}, "'soon'"),
         (["serve"], {"TURNOUT_LEDGER_URL": "postgresql://x/y"}, "not supported yet"),
         (["serve"], {"TURNOUT_REDIS_URL": "http://x"}, "does not begin with redis://"),
         (["serve"], {"TURNOUT_MAX_BODY_MB": "lots"}, "'lots'"),
@@ -223,7 +223,7 @@ def test_a_wrong_set_up_is_said_in_one_line(tmp_path: Path, args: list[str], env
         (["nonsense"], "nonsense"),
         (["serve", "--port", "x"], "'x'"),
         (["serve", "--port", "99999"], "99999"),
-        (["serve", "--workers", "4"], "not supported yet"),
+        (["serve", "--workers", "0"], "0"),
         (["spend", "--by", "nonsense"], "route, day"),
         (["spend", "--by", "tag:app"], "not supported yet"),
         (["spend", "--format", "csv"], "not supported yet"),

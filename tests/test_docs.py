@@ -13,7 +13,7 @@ import pytest
 
 from gateway.cli.main import parser
 from gateway.loading import load_router
-from gateway.policy import conditions, grammar, schema, schema_cache, schema_models, schema_routes
+from gateway.policy import conditions, grammar, schema, schema_cache, schema_limits, schema_models, schema_routes
 from tests.live_gateway import LiveGateway
 from tests.scenario.policies import one_model
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text()
 HTTP = (ROOT / "docs/http.md").read_text()
-POLICY = (ROOT / "docs/policy.md").read_text() + (ROOT / "docs/cache.md").read_text()
+POLICY = "".join((ROOT / f"docs/{page}.md").read_text() for page in ("policy", "cache", "limits"))
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -98,8 +98,7 @@ def sources() -> str:
 
 def test_the_docs_list_the_variables_that_there_are() -> None:
     used = set(re.findall(r'"(TURNOUT_[A-Z_]+)"', (ROOT / "gateway/settings.py").read_text()))
-    refused = {"TURNOUT_WORKERS"}  # known, and refused as not supported yet
-    assert set(re.findall(r"`(TURNOUT_[A-Z_]+)`", README)) == used - refused
+    assert set(re.findall(r"`(TURNOUT_[A-Z_]+)`", README)) == used
 
 
 def test_the_docs_list_the_headers_that_there_are() -> None:
@@ -107,9 +106,14 @@ def test_the_docs_list_the_headers_that_there_are() -> None:
     assert set(re.findall(r"x-turnout-[a-z]+(?:-[a-z]+)*", HTTP)) == used
 
 
+def test_the_docs_list_the_headers_of_limits_that_there_are() -> None:
+    used = set(re.findall(r"x-ratelimit-[a-z]+-", sources()))
+    assert set(re.findall(r"x-ratelimit-[a-z]+-", HTTP)) == used
+
+
 def test_the_docs_list_the_error_codes_that_there_are() -> None:
     used = set(re.findall(r"code=\"([a-z_]+)\"", sources())) | {"all_targets_failed", "deadline_exceeded"}
-    documented = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", HTTP))
+    documented = set(re.findall(r"`([a-z]+(?:_[a-z]+)*)`", HTTP))
     ours = {code for code in used if not code.startswith(("unsupported", "upstream"))}
     assert ours - documented - {"invalid_request"} == set()
 
@@ -128,6 +132,7 @@ def test_the_docs_explain_every_condition(name: str) -> None:
         schema_routes.RouteSpec,
         schema_cache.CacheSpec,
         schema_cache.CacheSetup,
+        schema_limits.LimitSpec,
         schema_routes.TimeoutsSpec,
         schema_routes.RetrySpec,
         schema_routes.RungSpec,

@@ -24,10 +24,12 @@ from gateway.embeddings import (
     tokens_of,
     with_items,
 )
+from gateway.embeddings_decision import plan_for
 from gateway.errors import ClientError
 from gateway.policy.model import CacheRule
 from gateway.tenant import Tenant
 from gateway.usage import Usage
+from tests.policy.sample import SAMPLE, compiled
 from tests.virtual_time import run
 
 EXACT = CacheRule(mode="exact")
@@ -202,3 +204,8 @@ def test_a_long_list_is_looked_up_for_no_longer_than_it_may(takes_s: float, foun
         assert store.most == AT_ONCE
 
     run(scenario())
+
+
+def test_they_wait_for_a_place_by_the_priority_of_the_defaults() -> None:
+    policy = compiled(SAMPLE + "defaults: {priority: low}\n")
+    assert plan_for(policy, policy.models["strong"]).failover.priority == "low"

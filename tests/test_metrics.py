@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.edge.metrics import metrics_routes
-from gateway.metrics import Metrics
+from gateway.metrics import COUNTERS, GAUGES, Metrics
 from tests.api_routes import client_of
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5"
@@ -18,9 +18,9 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0, text/plain; version=
 
 def used() -> Metrics:
     metrics = Metrics()
-    metrics.answered("easy", "ok")
-    metrics.answered("easy", "ok")
-    metrics.answered(None, "refused")
+    metrics.answered("easy", "ok", [("small", "timeout"), ("large", "ok")])
+    metrics.answered("easy", "ok", [("large", "ok")])
+    metrics.answered(None, "refused", [])
     for outcome in ("hit-exact", "hit-semantic", "miss", "miss", "bypass"):
         metrics.looked_up("easy", outcome)
     metrics.looked_up("hard", "miss")
@@ -38,6 +38,8 @@ def used() -> Metrics:
 EXPECTED = {
     ("turnout_requests_total", ("ok", "easy")): 2.0,
     ("turnout_requests_total", ("refused", "(none)")): 1.0,
+    ("turnout_attempts_total", ("small", "timeout")): 1.0,
+    ("turnout_attempts_total", ("large", "ok")): 2.0,
     ("turnout_cache_lookups_total", ("hit-exact", "easy")): 1.0,
     ("turnout_cache_lookups_total", ("hit-semantic", "easy")): 1.0,
     ("turnout_cache_lookups_total", ("miss", "easy")): 2.0,
@@ -72,10 +74,7 @@ def test_a_scraper_reads_what_was_counted(accept: str, content_type: str) -> Non
 def test_every_metric_is_there_before_anything_happened() -> None:
     body, _ = Metrics().exposition("")
     families = list(text_string_to_metric_families(body.decode()))
-    assert {f.name for f in families} == {
-        *("turnout_requests", "turnout_cache_lookups", "turnout_cache_failures", "turnout_cache_audits"),
-        *("turnout_cache_precision", "turnout_cache_alarm"),
-    }
+    assert {f.name for f in families} == {*COUNTERS, *GAUGES}
     assert all(f.name.startswith("turnout_") and f.documentation for f in families)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, UsageError
 from gateway.loopback import is_loopback
 from gateway.settings import Settings, check_address, default_policy, load_settings
 
@@ -53,6 +53,30 @@ def test_size_that_is_none_is_refused(name: str, size: str) -> None:
         load_settings({name: size})
 
 
+@pytest.mark.parametrize("count", ["0", "-1", "257", "many", "1.5"])
+def test_a_number_of_workers_that_is_none_is_refused(count: str) -> None:
+    with pytest.raises(UsageError, match=f"workers '{count}' is not a number from 1 to 256; set --workers or TURNOUT_WORKERS"):
+        load_settings({"TURNOUT_WORKERS": count})
+
+
+def test_workers_are_those_of_the_flag_before_those_of_the_variable() -> None:
+    assert load_settings({}).workers == 1
+    assert load_settings({"TURNOUT_WORKERS": "4"}).workers == 4
+    assert load_settings({"TURNOUT_WORKERS": "4"}, workers=2).workers == 2
+
+
+@pytest.mark.parametrize("grace", ["-1", "3601", "nan", "inf", "soon"])
+def test_a_grace_time_that_is_none_is_refused(grace: str) -> None:
+    with pytest.raises(ConfigError, match=f"TURNOUT_GRACE_S is '{grace}'; give a number of seconds from 0 to 3600, such as 30"):
+        load_settings({"TURNOUT_GRACE_S": grace})
+
+
+def test_the_grace_time_may_be_none_at_all() -> None:
+    assert load_settings({}).grace_s == 30
+    assert load_settings({"TURNOUT_GRACE_S": "0"}).grace_s == 0
+    assert load_settings({"TURNOUT_GRACE_S": "2.5"}).grace_s == 2.5
+
+
 @pytest.mark.parametrize(
     ("url", "path"), [("sqlite:///rel/l.db", "rel/l.db"), ("sqlite:////abs/l.db", "/abs/l.db"), ("", ".turnout/ledger.db")]
 )
@@ -66,7 +90,6 @@ def test_ledger_has_an_address(url: str, path: str) -> None:
         ({"TURNOUT_LEDGER_URL": "postgresql://h/db"}, "PostgreSQL is not supported yet"),
         ({"TURNOUT_LEDGER_URL": "sqlite:///"}, "is not a ledger's address"),
         ({"TURNOUT_LEDGER_URL": "/tmp/l.db"}, "is not a ledger's address"),
-        ({"TURNOUT_WORKERS": "4"}, "more than one worker is not supported yet"),
     ],
 )
 def test_what_is_not_built_yet_is_refused_not_ignored(env: dict[str, str], said: str) -> None:
@@ -88,15 +111,16 @@ def test_a_password_in_an_address_is_not_shown() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_needs_no_key(host: str) -> None:
     assert is_loopback(host)
-    check_address(load_settings({}, host=host))
+    check_address(load_settings({}, host=host), has_keys=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.com", "127.0.0.1.example.com"])
-def test_other_addresses_are_refused_until_they_are_insisted_on(host: str) -> None:
+def test_other_addresses_are_refused_until_a_key_exists_or_they_are_insisted_on(host: str) -> None:
     assert not is_loopback(host)
-    with pytest.raises(ConfigError, match=f"refusing to listen on {host}"):
-        check_address(load_settings({}, host=host))
-    check_address(load_settings({}, host=host, is_insecure=True))
+    with pytest.raises(ConfigError, match=f"refusing to listen on {host}: there is no virtual key, .*`turnout keys create`"):
+        check_address(load_settings({}, host=host), has_keys=False)
+    check_address(load_settings({}, host=host), has_keys=True)
+    check_address(load_settings({}, host=host, is_insecure=True), has_keys=False)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ from pathlib import Path
 
 from gateway.cli.cache_findings import find_cache
 from gateway.cli.finding import Finding
+from gateway.cli.key_findings import find_keys, find_unmatched
+from gateway.cli.limits_findings import find_limits
+from gateway.cli.process_findings import find_spool, find_workers
 from gateway.errors import ConfigError
 from gateway.ledger import price, sqlite
 from gateway.loading import load_router
@@ -49,8 +52,10 @@ def find_models(policy: Policy, candidates: Mapping[str, Candidate]) -> Iterator
 
 def find_all(settings: Settings) -> Iterator[Finding]:
     """Everything the doctor looks at, as it is found. Never raises for what it is meant to find."""
+    keys = find_keys(settings)
+    yield keys.finding
     try:
-        check_address(settings)
+        check_address(settings, has_keys=keys.exist)
         yield Finding("ok", "address", f"{settings.host}:{settings.port} may be listened on")
     except ConfigError as exc:
         yield Finding("broken", "address", str(exc))
@@ -64,10 +69,14 @@ def find_all(settings: Settings) -> Iterator[Finding]:
     yield Finding("ok", "policy", f"{settings.policy} ({policy.hash}): {len(policy.routes)} routes, {len(policy.models)} models")
     if router.classifier is not None:
         yield Finding("ok", "classifier", f"{router.classifier.name} {router.classifier.version}")
+    yield from find_unmatched(policy, keys.held)
     yield from find_models(policy, _candidates(policy))
     yield from _prices(policy)
     yield from _ledger(settings)
+    yield from find_spool(settings)
+    yield from find_workers(settings, policy)
     yield from find_cache(settings, router)
+    yield from find_limits(settings, policy)
     for name, provider in policy.providers.items():
         if any(m.provider == name for m in policy.models.values()) and name not in policy.unavailable:
             yield from _reach(name, provider)

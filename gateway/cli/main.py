@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from gateway import __version__
-from gateway.cli import cache, calibrate, doctor, evaluate, policy, serve, spend, train
+from gateway.cli import cache, calibrate, doctor, estimate, evaluate, keys, policy, serve, spend, train
 from gateway.errors import ConfigError, UsageError
 from gateway.policy.errors import PolicyError
 
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"turnout {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (serve, policy, spend, cache, train, calibrate, evaluate, doctor):
+    for module in (serve, policy, keys, spend, estimate, cache, train, calibrate, evaluate, doctor):
         module.add(commands)
     return top
 

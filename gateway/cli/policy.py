@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from gateway.cli.table import coloured
-from gateway.edge.auth import authenticate
+from gateway.edge.auth import keyless_tenant
 from gateway.edge.openai_chat import read_request
 from gateway.errors import ClientError, ConfigError, UsageError
 from gateway.loading import load_router
@@ -167,7 +167,7 @@ def _decide(router: Router, body: dict[str, Any], headers: dict[bytes, bytes], d
     except ClientError as exc:
         raise ConfigError(exc.message) from exc
     if draw is None:
-        draw = random.random() if request.session is None else session_draw(request.session, authenticate(headers))
+        draw = random.random() if request.session is None else session_draw(request.session, keyless_tenant(headers))
     return router.story(asyncio.run(router.route(request, candidates, draw)))
 
 

@@ -42,7 +42,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _dimension(text: str) -> str:
-    if text in ("team", "prompt") or text.startswith("tag:"):
+    if text == "prompt" or text.startswith("tag:"):
         raise argparse.ArgumentTypeError(f"{text!r} is not supported yet; use one of {', '.join(DIMENSIONS)}")
     if text not in DIMENSIONS:
         raise argparse.ArgumentTypeError(f"{text!r} is not known; use one of {', '.join(DIMENSIONS)}")

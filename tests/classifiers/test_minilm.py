@@ -177,7 +177,7 @@ def test_a_model_of_another_kind_is_refused():
         MiniLMEmbedder(other, bert_uncased(), "other")
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"[PAD]\n"), b""])
+@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b"[PAD]\n"), b""], ids=["no gzip", "another", "nothing"])
 def test_another_vocabulary_is_refused_by_name(monkeypatch, tmp_path, content):
     path = tmp_path / "vocab.txt.gz"
     path.write_bytes(content)

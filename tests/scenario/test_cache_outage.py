@@ -57,7 +57,9 @@ def hits_return(gateway: LiveGateway, within_s: float = 10.0) -> None:
     while asked(gateway, "are you back?")[1] != "hit-exact":
         assert time.monotonic() < until, "no hits"
         time.sleep(0.1)
-    assert is_ready(gateway) == "ok"
+    while is_ready(gateway) != "ok":  # others who use the Redis look for it by themselves
+        assert time.monotonic() < until, "still not ready"
+        time.sleep(0.1)
 
 
 @pytest.mark.timeout(60)

@@ -87,12 +87,13 @@ def test_a_fallbacks_answer_does_not_stand_in_for_the_wanted_models(tmp_path: Pa
         assert gateway.chat("hello").headers["x-turnout-cache"] == "hit-exact"
 
 
-def test_an_empty_answer_keeps_its_usage_and_is_not_cached(tmp_path: Path) -> None:
+def test_an_empty_answer_is_a_failure_whose_usage_is_booked(tmp_path: Path) -> None:
     stop = {"index": 0, "delta": {}, "finish_reason": "stop"}
     usage = {"prompt_tokens": 10, "completion_tokens": 5}
     reply = sse_reply(chunk(choices=[stop]), chunk(choices=[], usage=usage), b"data: [DONE]\n\n")
-    _, entry = asyncio.run(ask(tmp_path, reply, stream=True))
-    assert (entry["outcome"], entry["usage"]["input"], entry["cost_nusd"]) == ("ok", 10, 20_000)
+    response, entry = asyncio.run(ask(tmp_path, reply, stream=True))
+    assert (response.status_code, entry["outcome"], entry["attempts"][0]["fault"]) == (502, "error", "empty")
+    assert (entry["attempts"][0]["usage"]["input"], entry["cost_nusd"]) == (10, 20_000)
 
 
 def test_events_under_another_content_type_are_read_all_the_same(tmp_path: Path) -> None:
