@@ -68,7 +68,7 @@ def outage() -> Scenario:
     }
     contenders = {
         TURNOUT: Contender(_turnout({"model": "a", "fallback": ["b", "c"], "midstream": "continue"})),
-        LITELLM: Contender(_litellm(num_retries=3), rate=12),
+        LITELLM: Contender(_litellm(num_retries=3), rate=6),
     }
     # So many that none failed says 99.95 %, with 95 % confidence.
     return Scenario("outage", Load(rate=40, seconds=150), phases, contenders)
@@ -86,7 +86,7 @@ def spike() -> Scenario:
     strategy = {"routing_strategy": "latency-based-routing", "routing_strategy_args": {"ttl": 10}}
     contenders = {
         TURNOUT: Contender(_turnout({"model": "a", "fallback": ["b"], "latency_guard": guard})),
-        LITELLM: Contender(_litellm(num_retries=3, ordered=False, **strategy), rate=12),
+        LITELLM: Contender(_litellm(num_retries=3, ordered=False, **strategy), rate=6),
     }
     return Scenario("spike", Load(rate=40, seconds=40, stream_share=1.0), phases, contenders)
 
