@@ -35,6 +35,7 @@ GAUGES: Final[dict[str, tuple[str, str, Callable[[float, float], float]]]] = {
     "turnout_breaker_open": ("1 while calls to the model are stopped because it, or its provider, fails.", "model", max),
     "turnout_latency_guard": ("1 while the model is slower than a route's latency_guard allows.", "model", max),
     "turnout_in_flight": ("Calls of the model under way.", "model", add),
+    "turnout_output_tokens_per_second": ("What is normal for the model's streams, once it is known.", "model", max),
     "turnout_queue_waiting": ("Calls that wait for a place at the provider or at a model of it.", "provider", add),
 }
 

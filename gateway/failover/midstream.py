@@ -21,7 +21,6 @@ from gateway.request import ChatRequest
 from gateway.usage import estimate_tokens
 
 SAID_CHARS_MAX: Final = 256 * 1024  # a longer answer is not continued, nor kept here
-_NOT_TEXT: Final = ("tool_calls", "function_call", "audio", "refusal", "reasoning_content", "reasoning")
 _LIMITS: Final = ("max_tokens", "max_completion_tokens")
 
 

@@ -15,11 +15,14 @@ def gauges(models: Iterable[tuple[str, str, ModelHealth]], rules: Iterable[Guard
     """What to tell of each (model, provider, state). rules: of the latency guards that there are."""
     guards = tuple(rules)
     breakers, slow, running = dict[str, float](), dict[str, float](), dict[str, float]()
+    speeds = dict[str, float]()
     waiting: dict[str, dict[int, int]] = {}
     for name, provider, health in models:
         breakers[name] = float(not health.breaker.is_closed)
         slow[name] = float(health.is_slow(guards))
         running[name] = float(health.busy.running)
+        if health.pace.tokens_per_s is not None:
+            speeds[name] = health.pace.tokens_per_s
         # By gate: two names of one model share its gate, and all models their provider's.
         for gate in (health.gate, health.provider.gate):
             waiting.setdefault(provider, {})[id(gate)] = gate.waiting
@@ -27,5 +30,6 @@ def gauges(models: Iterable[tuple[str, str, ModelHealth]], rules: Iterable[Guard
         "turnout_breaker_open": breakers,
         "turnout_latency_guard": slow,
         "turnout_in_flight": running,
+        "turnout_output_tokens_per_second": speeds,
         "turnout_queue_waiting": {provider: float(sum(gates.values())) for provider, gates in waiting.items()},
     }

@@ -104,10 +104,15 @@ def test_gauges_tell_how_models_do_just_now() -> None:
         a.guard(rule).noted(1.0, 100, True, is_over=False)
     for _ in range(3):
         b.breaker.failed(UpstreamError("no", fault="status", status=500))
+    for _ in range(100):
+        b.pace.spoke(80, 2.0)
+    speeds = gauges(models, [rule])["turnout_output_tokens_per_second"]
+    assert speeds == {"b": pytest.approx(40.0, rel=0.05)}
     assert gauges(models, [rule]) == {
         "turnout_breaker_open": {"a": 0.0, "also-a": 0.0, "b": 1.0},
         "turnout_latency_guard": {"a": 1.0, "also-a": 1.0, "b": 0.0},
         "turnout_in_flight": {"a": 1.0, "also-a": 1.0, "b": 0.0},
+        "turnout_output_tokens_per_second": speeds,
         "turnout_queue_waiting": {"p": 0.0},
     }
     assert gauges(models, [GuardRule("b", ttft_s=2.0)])["turnout_latency_guard"]["a"] == 0.0
