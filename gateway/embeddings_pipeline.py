@@ -19,17 +19,13 @@ from gateway.embeddings_decision import model_of, plan_for
 from gateway.errors import (
     CONTEXT_LENGTH,
     ClientError,
-    DeadlineExceeded,
     LedgerUnavailable,
-    Refused,
-    ShuttingDown,
     TurnoutError,
-    UpstreamError,
     status_of,
 )
 from gateway.execute import Execution
 from gateway.ledger.base import Entry, EntryOutcome
-from gateway.ledger.booking import settle
+from gateway.ledger.booking import outcome_of, settle
 from gateway.ledger.price import cost_nusd
 from gateway.ledger.writer import LedgerWriter
 from gateway.limits.allowance import Allowance
@@ -189,9 +185,7 @@ class EmbeddingsPipeline:
         return pieces[-1].data
 
     async def _failed(self, work: Work, exc: TurnoutError) -> None:
-        is_timeout = isinstance(exc, DeadlineExceeded) or (isinstance(exc, UpstreamError) and exc.fault == "timeout")
-        is_ours = isinstance(exc, ClientError | Refused) and not isinstance(exc, ShuttingDown)
-        self._ended(work, "refused" if is_ours else "timeout" if is_timeout else "error", status_of(exc), exc.message)
+        self._ended(work, outcome_of(exc), status_of(exc), exc.message)
         if work.execution is not None:
             await work.execution.aclose()
         self._book(work)

@@ -19,18 +19,14 @@ from gateway.chat_forms import assemble, to_events
 from gateway.draining import Drain
 from gateway.errors import (
     ClientError,
-    DeadlineExceeded,
     LedgerUnavailable,
-    Refused,
-    ShuttingDown,
     TurnoutError,
-    UpstreamError,
     status_of,
 )
 from gateway.execute import Execution
 from gateway.failover.hedge import HedgeBudgets
 from gateway.ledger.base import Entry, EntryOutcome
-from gateway.ledger.booking import settle
+from gateway.ledger.booking import outcome_of, settle
 from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
 from gateway.limits.allowance import Allowance
@@ -241,9 +237,7 @@ class Pipeline:
 
     async def _failed(self, work: Work, exc: TurnoutError) -> None:
         """Say in the caller's dialect what went wrong, as far as the caller can still be told."""
-        is_timeout = isinstance(exc, DeadlineExceeded) or (isinstance(exc, UpstreamError) and exc.fault == "timeout")
-        is_ours = isinstance(exc, ClientError | Refused) and not isinstance(exc, ShuttingDown)
-        self._ended(work, "refused" if is_ours else "timeout" if is_timeout else "error", status_of(exc), exc.message)
+        self._ended(work, outcome_of(exc), status_of(exc), exc.message)
         if work.execution is not None:
             await work.execution.aclose()
         self._book(work)

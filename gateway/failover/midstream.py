@@ -16,6 +16,7 @@ import msgspec
 from gateway.chat import decode_body, read_chunk, sse
 from gateway.policy.failover import Midstream, Prefill
 from gateway.providers.base import Piece
+from gateway.providers.refusal import UNREADABLE
 from gateway.providers.sse import EventParser, event_data
 from gateway.request import ChatRequest
 from gateway.usage import estimate_tokens
@@ -55,7 +56,7 @@ class Said:
             return
         try:
             fields: dict[str, Any] = msgspec.json.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self._is_plain = False  # in a part that nobody reads it may hold anything
             return
         self.id, self.created = self.id or fields.get("id"), self.created or fields.get("created")
@@ -117,7 +118,7 @@ class Stitcher:
             data = event_data(event)
             try:
                 fields = None if data is None else msgspec.json.decode(data)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 fields = None  # passed on as it is, like any other's
             events.append(sse(self._changed(fields)) if isinstance(fields, dict) else event)
         return msgspec.structs.replace(piece, data=b"".join(events))

@@ -7,9 +7,19 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from gateway.attempt import Attempt
-from gateway.ledger.base import Entry
+from gateway.errors import ClientError, DeadlineExceeded, Refused, ShuttingDown, TurnoutError, UpstreamError
+from gateway.ledger.base import Entry, EntryOutcome
 from gateway.ledger.price import cost_nusd
 from gateway.policy.catalog import Model
+
+
+def outcome_of(error: TurnoutError) -> EntryOutcome:
+    """How a request has ended that ended with this error. A shutdown refuses nobody: it fails whom it cuts short."""
+    if isinstance(error, DeadlineExceeded) or (isinstance(error, UpstreamError) and error.fault == "timeout"):
+        return "timeout"
+    if isinstance(error, ClientError | Refused) and not isinstance(error, ShuttingDown):
+        return "refused"
+    return "error"
 
 
 def settle(
