@@ -5,5 +5,5 @@ set -eu
 cd "$(dirname "$0")/.."
 lock() { uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-annotate --custom-compile-command tools/lock.sh "$@"; }
-lock --extra local --extra litellm --extra redis --output-file locks/serve.txt  # what the container image runs
+lock --extra local --extra litellm --extra redis --extra postgres --extra parquet --output-file locks/serve.txt  # what the container image runs
 lock --all-extras --group dev --output-file locks/dev.txt
