@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -21,12 +22,13 @@ from gateway.cache.own_cosines import OwnCosines
 from gateway.cache.semantic import Verifier
 from gateway.errors import ConfigError
 from gateway.judging.judge import Judge
-from gateway.ledger.price import shipped_price
 from gateway.policy.compile import Policy, Route, compile_policy
 from gateway.policy.errors import PolicyError, Problem
 from gateway.policy.source import Path as Place
 from gateway.policy.source import parse_source
+from gateway.pricing.book import FILE_NAME, open_book
 from gateway.router import Router
+from gateway.settings import data_folder
 from gateway.signals import JUDGED
 
 ARTIFACTS = Path(classifiers.__file__).parent / "artifacts"
@@ -59,9 +61,10 @@ def load_router(path: Path, env: Mapping[str, str] | None = None) -> Router:
 
 
 def watched_files(policy: Policy, path: Path) -> list[Path]:
-    """The files whose change is a change of the policy."""
+    """The files whose change is a change of the policy, or of its prices."""
     calibrations = {name for route in policy.routes for name in route.calibrations}
-    return [path, *(path.parent / name for name in (*policy.faqs, *sorted(calibrations)))]
+    prices = data_folder(os.environ) / FILE_NAME
+    return [path, prices, *(path.parent / name for name in (*policy.faqs, *sorted(calibrations)))]
 
 
 def artifact_folder(policy: Policy, path: Path) -> Path:
@@ -119,7 +122,17 @@ def _compiled(path: Path, text: str, env: Mapping[str, str] | None) -> Policy:
     def read_file(name: str) -> str:
         return (path.parent / name).read_text(encoding="utf-8")
 
-    policy = compile_policy(str(path), text, env=os.environ if env is None else env, price_of=shipped_price, read_file=read_file)
+    env = os.environ if env is None else env
+    book = open_book(data_folder(env))
+    policy = compile_policy(
+        str(path),
+        text,
+        env=env,
+        price_of=book.prices_of,
+        read_file=read_file,
+        names_like=book.ids_like,
+        now=time.time(),
+    )
     problems = list(_unreachable(policy, text))
     if problems:
         raise PolicyError(problems)

@@ -49,12 +49,13 @@ class PolicyWatch:
 
     async def reload(self) -> None:
         """Take the files as they are now, if they are a policy."""
-        before = self._current.now.policy.hash
+        policy = self._current.now.policy
         try:
             router = await asyncio.to_thread(load_router, self._path)
-            if router.policy.hash != before or self._problem is not None:
+            is_new = (router.policy.hash, router.policy.models) != (policy.hash, policy.models)  # the same text, other prices
+            if is_new or self._problem is not None:
                 await self._adopt(router)
-                log.info("policy %s is in force (before: %s)", router.policy.hash, before)
+                log.info("policy %s is in force (before: %s)", router.policy.hash, policy.hash)
         except (PolicyError, ConfigError) as exc:
             if str(exc) != self._problem:
                 log.error("the changed policy was not taken, the old one stays: %s", exc)

@@ -45,7 +45,8 @@ def _price(policy: Policy, name: str, tokens_in: int, tokens_out: int) -> float:
     if not isinstance(model.price, TokenPrice):
         priced_by = "unknown" if model.price is None else "by the second"
         raise UsageError(f"model '{model.name}' has no price a token (its price is {priced_by}); give --usd-per-call WEAK STRONG")
-    return (tokens_in * model.price.input + tokens_out * model.price.output) / 1e12  # pico-USD
+    rates = model.price.rates(tokens_in)
+    return (tokens_in * rates.input + tokens_out * rates.output) / 1e12  # pico-USD
 
 
 def _model(policy: Policy, name: str) -> Model:

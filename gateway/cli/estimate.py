@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from gateway.cli import estimate_size
@@ -12,7 +13,9 @@ from gateway.errors import ConfigError, UsageError
 from gateway.estimate.cost import BreakEven, Cost, Month, break_evens, costs, months
 from gateway.estimate.schema import estimate_json_schema
 from gateway.estimate.workload import Api, Workload, read_workload
-from gateway.ledger.price import listed_models, listed_price, usd
+from gateway.pricing.book import open_book
+from gateway.pricing.cost import usd
+from gateway.settings import data_folder
 
 EPILOG = """examples:
   turnout estimate examples/wikipedia.yaml
@@ -63,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     elif args.size is not None:
         estimate_size.show(str(args.size), _read(args.size), args.context, args.batch or 1, is_json=args.json)
     else:
-        work = read_workload(str(args.file), _read(args.file), listed_price, listed_models())
+        book = open_book(data_folder(os.environ))
+        work = read_workload(str(args.file), _read(args.file), book.price, book.names)
         if args.break_even:
             _show_break_evens(work, is_json=args.json)
         else:

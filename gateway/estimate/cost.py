@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from gateway.estimate.workload import DAYS_A_MONTH, Api, Machine, Workload
-from gateway.ledger.price import cost_nusd
-from gateway.usage import Usage
 
 HOUR_S = 3600
 DAY_S = 86_400
@@ -75,8 +73,8 @@ def _cost(work: Workload, model: Api | Machine) -> Cost:
     read, written = work.requests * work.input_tokens, work.requests * work.output_tokens
     if isinstance(model, Api):
         return Cost(
-            input_nusd=_api_nusd(model, Usage(input=read)),
-            output_nusd=_api_nusd(model, Usage(output=written)),
+            input_nusd=_api_nusd(work, model, input_tokens=read),
+            output_nusd=_api_nusd(work, model, output_tokens=written),
             training_nusd=_rounded(Fraction(work.training_tokens * (model.training or 0), 1000)),
         )
     reading = read / model.input / HOUR_S
@@ -90,10 +88,10 @@ def _cost(work: Workload, model: Api | Machine) -> Cost:
     )
 
 
-def _api_nusd(model: Api, usage: Usage) -> int:
-    nusd = cost_nusd(model.price, usage)
-    assert nusd is not None  # a token price knows what everything costs
-    return nusd
+def _api_nusd(work: Workload, model: Api, *, input_tokens: int = 0, output_tokens: int = 0) -> int:
+    """So many tokens of all requests, at the rates that one request of the workload has."""
+    rates = model.price.rates(work.input_tokens)
+    return _rounded(Fraction(input_tokens * rates.input + output_tokens * rates.output, 1000))
 
 
 def _rounded(nusd: Fraction) -> int:
@@ -108,8 +106,8 @@ def _busy_s(work: Workload, machine: Machine) -> Fraction:
 def _month(work: Workload, model: Api | Machine, requests_per_day: int) -> Month:
     if isinstance(model, Api):
         requests = DAYS_A_MONTH * requests_per_day
-        usage = Usage(input=requests * work.input_tokens, output=requests * work.output_tokens)
-        return Month(_api_nusd(model, usage))
+        read, written = requests * work.input_tokens, requests * work.output_tokens
+        return Month(_api_nusd(work, model, input_tokens=read, output_tokens=written))
     busy = requests_per_day * _busy_s(work, model) / DAY_S
     gpus = model.count * max(1, math.ceil(busy / model.count))
     return Month(gpus * model.nusd_per_hour * 24 * DAYS_A_MONTH, gpus, busy / gpus)
@@ -117,7 +115,8 @@ def _month(work: Workload, model: Api | Machine, requests_per_day: int) -> Month
 
 def _break_even(work: Workload, own: str, machine: Machine, other: str, api: Api) -> BreakEven:
     day_pusd = machine.count * machine.nusd_per_hour * 24 * 1000
-    request_pusd = work.input_tokens * api.price.input + work.output_tokens * api.price.output
+    rates = api.price.rates(work.input_tokens)
+    request_pusd = work.input_tokens * rates.input + work.output_tokens * rates.output
     if request_pusd == 0:
         return BreakEven(own, other, None, None)
     requests = -(-day_pusd // request_pusd)

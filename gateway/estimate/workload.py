@@ -5,7 +5,6 @@ Pure: the price map is handed in. Money is integers of nano- and pico-USD, speed
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,6 +18,7 @@ from gateway.policy.catalog import TokenPrice
 from gateway.policy.errors import PolicyError, Problem
 from gateway.policy.problems import problem_of
 from gateway.policy.source import Path, Source, parse_source
+from gateway.pricing.book import names_like
 
 DAYS_A_MONTH = 30
 EXAMPLE = "examples/wikipedia.yaml"
@@ -65,7 +65,7 @@ PriceOf: TypeAlias = Callable[[str], TokenPrice | None]
 def read_workload(file: str, text: str, price_of: PriceOf, listed: Collection[str]) -> Workload:
     """The workload in a file. Raises PolicyError with all problems found.
 
-    file: its name, for messages. price_of: the shipped price map. listed: the names it has.
+    file: its name, for messages. price_of: the price map. listed: the names it has.
     """
     source = parse_source(file, text, EXAMPLE)
     try:
@@ -107,18 +107,12 @@ def _model(name: str, spec: ModelSpec, price_of: PriceOf, listed: Collection[str
     assert spec.price is not None
     price = price_of(spec.price)
     if price is None:
-        near = _near(spec.price, listed)
+        near = names_like(spec.price, listed)
         hint = f"did you mean {' or '.join(near)}? Else give" if near else "give"
         message = f"model '{name}': the price map has no '{spec.price}'; {hint} the price: {{input: …, output: …}}"
         problems.add(("models", name, "price"), f"{message}  (US dollars per million tokens)")
         return None
     return Api(price, None)
-
-
-def _near(name: str, listed: Collection[str]) -> list[str]:
-    """Names that may be meant: the same model at the providers that have it, else one that is spelt like it."""
-    same = sorted((known for known in listed if known.endswith(f"/{name}")), key=lambda known: (len(known), known))
-    return same[:3] or difflib.get_close_matches(name, listed, n=1)
 
 
 def _given(price: GivenPrice) -> Api:

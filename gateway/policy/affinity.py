@@ -70,9 +70,10 @@ def stay(pinned: Pinned, price: Price | None, chosen: str, chosen_price: Price |
     if not isinstance(price, TokenPrice) or not isinstance(chosen_price, TokenPrice):
         return Stay(False, f"the session was with '{pinned.model}'; no token prices to weigh a move to '{chosen}' by")
     tokens_in = pinned.cached_tokens + pinned.new_tokens
-    go_pusd = tokens_in * chosen_price.input + pinned.output_tokens * chosen_price.output
-    anew_pusd = tokens_in * price.input + pinned.output_tokens * price.output
-    stay_pusd = anew_pusd - pinned.cached_tokens * (price.input - price.cached_input)
+    there, here = chosen_price.rates(tokens_in), price.rates(tokens_in)
+    go_pusd = tokens_in * there.input + pinned.output_tokens * there.output
+    anew_pusd = tokens_in * here.input + pinned.output_tokens * here.output
+    stay_pusd = anew_pusd - pinned.cached_tokens * (here.input - here.cached_input)
     told = f"staying with '{pinned.model}' costs about {_usd(stay_pusd)}, going to '{chosen}' {_usd(go_pusd)}"
     if go_pusd > anew_pusd:
         return Stay(False, f"{told}: the policy wants the dearer one")

@@ -56,7 +56,7 @@ def _rule(spec: AcceptSpec, path: Path, read: ReadCalibration, problem: Problem)
 
 
 def savings(rungs: Rungs, models: Mapping[str, Model]) -> dict[str, Saving]:
-    """What each judged rung saves against the last one, for those where both prices are known by the token.
+    """What each judged rung costs beside the last one, for those where both prices are known by the token.
 
     A last rung that costs nothing is no reason to leave the others out: then it is not money that the cascade saves.
     """
@@ -68,7 +68,7 @@ def savings(rungs: Rungs, models: Mapping[str, Model]) -> dict[str, Saving]:
         price = _price(name, models)
         if price is not None and rule is not None:
             times = rule.agreement.samples if rule.agreement is not None else 1
-            found[name] = Saving(last.input - times * price.input, last.output - times * price.output)
+            found[name] = Saving(price, last, times)
     return found
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.policy import schema_models
-from gateway.policy.catalog import BusyPrice, Model, Price, PriceLookup, Provider, TokenPrice
+from gateway.policy.catalog import Model, NamesLike, Price, PriceFrom, PriceLookup, Provider, price_at
 from gateway.policy.compile_failover import capacity, prefill
+from gateway.policy.compile_prices import dated_prices, given_price, gpu, gpu_price
 from gateway.policy.failover import Prefill
 from gateway.policy.problems import unknown_name
 from gateway.policy.schema import PolicyFile
 from gateway.policy.source import Path
+from gateway.policy.variables import expand
 
 AUTO = "auto"  # the model name with which a caller leaves the choice to the policy
 
@@ -28,9 +30,22 @@ class Served:
     unavailable: Mapping[str, str]
 
 
-def serve(spec: PolicyFile, env: Mapping[str, str], price_of: PriceLookup, problem: Callable[[Path, str], None]) -> Served:
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The price map, and the moment at which it is asked.
+
+    price_of: what a model cost from when. names_like: what may have been meant by the id of a model that it does not have.
+    now: seconds since 1970, UTC; of prices with dates, `Model.price` is the one that holds then.
+    """
+
+    price_of: PriceLookup
+    names_like: NamesLike
+    now: float
+
+
+def serve(spec: PolicyFile, env: Mapping[str, str], listed: Lookup, problem: Callable[[Path, str], None]) -> Served:
     """The providers and models of a file. env: for `${NAME}`. problem: told of each mistake, with its place."""
-    compiler = _Models(env, price_of, problem)
+    compiler = _Models(env, listed, problem)
     providers = {name: compiler.provider(name, p) for name, p in spec.providers.items()}
     models = {name: compiler.model(name, m, providers) for name, m in spec.models.items()}
     return Served(providers, models, compiler.unavailable)
@@ -39,8 +54,8 @@ def serve(spec: PolicyFile, env: Mapping[str, str], price_of: PriceLookup, probl
 class _Models:
     """What is found on the way through the two sections."""
 
-    def __init__(self, env: Mapping[str, str], price_of: PriceLookup, problem: Callable[[Path, str], None]) -> None:
-        self.env, self.price_of, self.problem = env, price_of, problem
+    def __init__(self, env: Mapping[str, str], listed: Lookup, problem: Callable[[Path, str], None]) -> None:
+        self.env, self.listed, self.problem = env, listed, problem
         self.unavailable: dict[str, str] = {}
         self.without_address: set[str] = set()  # providers whose base_url is wrong, or in a variable that is not set
 
@@ -54,7 +69,7 @@ class _Models:
         if headers:
             changed["headers"] = {k: self.expand(name, v, ("providers", name, "headers", k)) for k, v in headers.items()}
         url = changed.get("base_url")
-        if url is not None and not _is_address(url):
+        if url is not None and not is_address(url):
             self.without_address.add(name)
             if "${" not in (getattr(spec, "base_url", None) or ""):
                 self.problem(("providers", name, "base_url"), f"{_without_user(url)!r} is not an http:// or https:// address")
@@ -66,55 +81,60 @@ class _Models:
         `${NAME:-}` is for what may be left out.
         """
 
-        def value(found: re.Match[str]) -> str:
-            name, default = found[1], found[2]
-            text = self.env.get(name) or default
-            if text is None:
-                self.unavailable.setdefault(provider, f"{name} is not set")
-            return text or ""
-
-        expanded = _VARIABLE.sub(value, text)
-        if "${" in _VARIABLE.sub("", text):
+        expanded = expand(text, self.env)
+        if expanded.unset is not None:
+            self.unavailable.setdefault(provider, f"{expanded.unset} is not set")
+        if not expanded.is_readable:
             self.problem(path, f"cannot read the variable in {text!r}; write ${{NAME}} or ${{NAME:-default}}")
-        return expanded
+        return expanded.text
 
     def model(self, name: str, spec: schema_models.ModelSpec, providers: Mapping[str, Provider]) -> Model:
         path: Path = ("models", name)
         if name == AUTO:
             self.problem(path, "`auto` is the name of the policy's own choice; call this model something else")
-        price: Price | None = None
+        prices: tuple[PriceFrom, ...] = ()
         goes_on: Prefill = "none"
         provider = providers.get(spec.provider)
         if provider is None:
             self.problem((*path, "provider"), unknown_name("provider", spec.provider, providers, f"model '{name}'"))
         else:
             goes_on = prefill(spec, provider)
-            if spec.price != "unknown":
-                price = self.price(name, spec, provider)
-        return Model(name, spec.provider, spec.id, spec.context, price, goes_on, capacity(spec))
-
-    def price(self, name: str, spec: schema_models.ModelSpec, provider: Provider) -> Price | None:
-        if isinstance(spec.price, schema_models.PriceSpec):
-            return _given_price(spec.price)
+            prices = self.prices(name, spec, provider)
+        price: Price | None = price_at(prices, self.listed.now) if prices else None
+        machine = None if spec.gpu is None else gpu(spec.gpu)
         if spec.gpu is not None:
-            return _gpu_price(spec.gpu)
+            price = gpu_price(spec.gpu)
+        dated = prices if len(prices) > 1 else ()
+        return Model(name, spec.provider, spec.id, spec.context, price, goes_on, capacity(spec), machine, dated)
+
+    def prices(self, name: str, spec: schema_models.ModelSpec, provider: Provider) -> tuple[PriceFrom, ...]:
+        """Token prices of the policy, else of the map; none for what is paid by the hour, unknown, or a mistake."""
+        path: Path = ("models", name, "price")
+        if isinstance(spec.price, schema_models.PriceSpec):
+            return (PriceFrom(0.0, given_price(spec.price, path, self.problem)),)
+        if isinstance(spec.price, list):
+            return dated_prices(spec.price, path, self.problem)
+        if spec.price == "unknown" or spec.gpu is not None:
+            return ()
         if spec.provider in self.without_address:
-            return None  # the map goes by the address; nobody can ask this model before it is there
-        found = self.price_of(provider, spec.id)
-        if found is None:
-            self.problem(
-                ("models", name),
-                f"model '{name}': '{spec.id}' has no price in the shipped map. Add the one that holds to it: "
-                "price: {input: …, output: …}  (US dollars per million tokens), or "
-                "gpu: {usd_per_hour: …, count: 1, tokens_per_second: measured}, or  price: unknown",
-            )
-        return found
+            return ()  # the map goes by the address; nobody can ask this model before it is there
+        found = self.listed.price_of(provider, spec.id)
+        if not found:
+            self.problem(("models", name), self.unpriced(name, spec.id, provider))
+        return found or ()
+
+    def unpriced(self, name: str, model_id: str, provider: Provider) -> str:
+        near = " or ".join(f"'{other}'" for other in self.listed.names_like(provider, model_id))
+        return (
+            f"model '{name}': '{model_id}' has no price in the price map{f'; did you mean {near}?' if near else '.'} "
+            f"{'Else add' if near else 'Add'} the one that holds to it: "
+            "price: {input: …, output: …}  (US dollars per million tokens), or "
+            "gpu: {usd_per_hour: …, count: 1, tokens_per_second: measured}, or  price: unknown"
+        )
 
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
-
-
-def _is_address(url: str) -> bool:
+def is_address(url: str) -> bool:
+    """Whether HTTP can be spoken there, as far as its form tells."""
     try:
         parts = urllib.parse.urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
@@ -124,28 +144,3 @@ def _is_address(url: str) -> bool:
 
 def _without_user(url: str) -> str:
     return re.sub(r"//[^/@]*@", "//***@", url)
-
-
-def _given_price(spec: schema_models.PriceSpec) -> TokenPrice:
-    return TokenPrice(
-        input=_pusd(spec.input),
-        output=_pusd(spec.output),
-        cached_input=_pusd(spec.input if spec.cached_input is None else spec.cached_input),
-        cache_write=_pusd(spec.input if spec.cache_write is None else spec.cache_write),
-        source="policy",
-    )
-
-
-def _pusd(usd_per_million: float) -> int:
-    return round(usd_per_million * 1e6)
-
-
-def _gpu_price(spec: schema_models.GpuSpec) -> Price:
-    pusd_per_second = spec.usd_per_hour * spec.count / 3600 * 1e12
-    if spec.tokens_per_second == "measured":
-        return BusyPrice(round(pusd_per_second), source="GPU-hours, measured")
-    speed = spec.tokens_per_second
-    # count GPUs cost count times as much and are count times as fast
-    read = round(spec.usd_per_hour / 3600 * 1e12 / speed.input)
-    write = round(spec.usd_per_hour / 3600 * 1e12 / speed.output)
-    return TokenPrice(input=read, output=write, cached_input=read, cache_write=read, source="GPU-hours, given speed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, date, datetime
 from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -12,6 +13,7 @@ _DURATION = re.compile(r"^([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)$")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 RATE: Final = re.compile(r"^([1-9][0-9]{0,14})/([1-9][0-9]{0,2})?(s|min|h|day)$")
 _RATE_SECONDS = {"s": 1, "min": 60, "h": 3600, "day": 86_400}
+_DAY = re.compile(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$"
 
 
@@ -32,6 +34,24 @@ def rate(value: object) -> tuple[int, int]:
     return int(found[1]), int(found[2] or 1) * _RATE_SECONDS[found[3]]
 
 
+def day(value: object) -> float:
+    """`"2026-01-31"` as the seconds since 1970 at which that day begins, UTC. Raises ValueError."""
+    try:
+        found = date.fromisoformat(value) if isinstance(value, str) and _DAY.match(value) else None
+    except ValueError:  # a thirteenth month
+        found = None
+    if found is None:
+        raise ValueError(f"a day is expected, such as 2026-01-31, not {value!r}")
+    return datetime(found.year, found.month, found.day, tzinfo=UTC).timestamp()
+
+
+def _day(value: object) -> float:
+    try:
+        return day(value)
+    except ValueError as exc:
+        raise PydanticCustomError("day", "{message}", {"message": str(exc)}) from exc
+
+
 def _duration(value: object) -> float:
     try:
         return seconds(value)
@@ -43,6 +63,11 @@ Duration = Annotated[
     float,
     BeforeValidator(_duration),
     WithJsonSchema({"type": "string", "pattern": _DURATION.pattern}, mode="validation"),
+]
+Day = Annotated[
+    float,
+    BeforeValidator(_day),
+    WithJsonSchema({"type": "string", "format": "date", "pattern": _DAY.pattern}, mode="validation"),
 ]
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
 Timeout = Annotated[Duration, Field(gt=0)]

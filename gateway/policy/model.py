@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from gateway.policy.catalog import TokenPrice
 from gateway.policy.failover import PLAIN, Failover
 
 FactValue = bool | float | int | str
@@ -158,17 +159,17 @@ EXPECTED_TOKENS_OUT = 256  # of an answer, where two models are compared by pric
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """By how much a token costs less with one rung than with the last, in pico-USD; negative: more.
+    """What a rung of a cascade costs, and what the last one does. times: how often the rung is asked."""
 
-    A rung that is asked several times counts as often.
-    """
-
-    input: int
-    output: int
+    rung: TokenPrice
+    last: TokenPrice
+    times: int = 1
 
     def is_any(self, tokens_in: int) -> bool:
         """Whether asking it first can save anything for a request of so many tokens."""
-        return tokens_in * self.input + EXPECTED_TOKENS_OUT * self.output > 0
+        rung, last = self.rung.rates(tokens_in), self.last.rates(tokens_in)
+        input_pusd, output_pusd = last.input - self.times * rung.input, last.output - self.times * rung.output
+        return tokens_in * input_pusd + EXPECTED_TOKENS_OUT * output_pusd > 0
 
 
 @dataclass(frozen=True, slots=True)

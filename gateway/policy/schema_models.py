@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from gateway.policy.grammar import Duration, Name, Strict
+from gateway.policy.grammar import Day, Duration, Name, Strict
 from gateway.policy.schema_failover import BreakerSpec, CapacitySpec
 
 
@@ -75,13 +75,55 @@ ProviderSpec = Annotated[
 Usd = Annotated[float, Field(ge=0)]
 
 
-class PriceSpec(Strict):
-    """US dollars per million tokens. A cached rate left out is charged as input."""
+class RatesSpec(Strict):
+    """US dollars per million tokens; `image` US dollars per image, on top of its tokens.
+
+    A cached rate left out is charged as input; reasoning and audio as the tokens they are part of. In a tier and in a service
+    what is left out keeps its proportion to `input` or `output`.
+    """
 
     input: Usd
     output: Usd
     cached_input: Usd | None = None
     cache_write: Usd | None = None
+    cache_write_1h: Annotated[Usd | None, Field(description="a cache write that is kept for an hour")] = None
+    reasoning: Usd | None = None
+    audio_input: Usd | None = None
+    audio_output: Usd | None = None
+    image: Usd | None = None
+
+
+class TierSpec(RatesSpec):
+    """The rates of all tokens of a request with more than so many input tokens."""
+
+    above: Annotated[int, Field(ge=1, description="input tokens")]
+
+
+class TariffSpec(RatesSpec):
+    """The rates of one way to be served."""
+
+    tiers: Annotated[list[TierSpec], Field(description="dearer rates of long requests, shortest first")] = []
+
+
+class ServicesSpec(Strict):
+    """Rates of requests that the provider says it served another way than usual."""
+
+    batch: TariffSpec | None = None
+    flex: TariffSpec | None = None
+    priority: TariffSpec | None = None
+    ultrafast: TariffSpec | None = None
+
+
+class PriceSpec(TariffSpec):
+    """What a model costs by the token."""
+
+    service: ServicesSpec = ServicesSpec()
+
+
+class DatedPriceSpec(PriceSpec):
+    """A price and the day from which it holds, beginning at midnight UTC."""
+
+    from_: Annotated[Day, Field(alias="from")]
 
 
 class Throughput(Strict):
@@ -92,12 +134,17 @@ class Throughput(Strict):
 
 
 def _shape(value: object) -> str:
-    """Which branch of a word-or-mapping is meant, so that a typo in one is not reported for both."""
+    """Which branch of a word, mapping or list is meant, so that a typo in one is not reported for all."""
+    if isinstance(value, list):
+        return "dated"
     return "keys" if isinstance(value, (dict, BaseModel)) else "word"
 
 
+Dated = Annotated[list[DatedPriceSpec], Field(min_length=1, description="prices by the day from which they hold, oldest first")]
+
+
 GivenPrice = Annotated[
-    Annotated[Literal["unknown"], Tag("word")] | Annotated[PriceSpec, Tag("keys")],
+    Annotated[Literal["unknown"], Tag("word")] | Annotated[PriceSpec, Tag("keys")] | Annotated[Dated, Tag("dated")],
     Discriminator(_shape),
 ]
 GivenSpeed = Annotated[
@@ -105,17 +152,25 @@ GivenSpeed = Annotated[
     Discriminator(_shape),
 ]
 
+GivenShare = Annotated[
+    Annotated[Literal["measured"], Tag("word")] | Annotated[float, Tag("number"), Field(gt=0, le=1)],
+    Discriminator(lambda value: "word" if isinstance(value, str) else "number"),
+]
+
 
 class GpuSpec(Strict):
     """What the machine behind a self-hosted model costs, and how that becomes a price a request.
 
-    `measured`: a request pays for the seconds in which it kept the machine busy, shared with those beside it.
-    Numbers: a request pays for its tokens at that speed.
+    tokens_per_second: `measured`: a request pays for the seconds in which it kept the machine busy, shared with those beside
+    it. Numbers: a request pays for its tokens at that speed. utilisation: the share of its time in which the machine is busy.
+    A number: a request pays for the idle time as well, in that proportion. `measured`: what it pays is provisional, and each
+    hour is settled by what the machine really did in it.
     """
 
     usd_per_hour: Usd
     count: Annotated[int, Field(ge=1)] = 1
     tokens_per_second: GivenSpeed = "measured"
+    utilisation: GivenShare = "measured"
 
 
 class ModelSpec(CapacitySpec):

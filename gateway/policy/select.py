@@ -48,8 +48,8 @@ def choose(rule: SelectRule, facts: Facts, askable: Collection[str]) -> Choice:
 def misplaced(names: Sequence[str], models: Mapping[str, Model]) -> Iterator[tuple[int, str]]:
     """(place, message) of each name that makes the list not go from the cheapest to the dearest.
 
-    Known token prices count, of input and of output: a model is too late in the list if one before it is dearer for one
-    of the two and cheaper for neither.
+    Known token prices count, of input and of output, as they are for short requests: a model is too late in the list if one
+    before it is dearer for one of the two and cheaper for neither. Tiers do not count, since no request is known yet.
     """
     for k, name in enumerate(names):
         if name in names[:k]:

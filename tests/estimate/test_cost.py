@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.estimate.cost import break_evens, costs, months
 from gateway.estimate.workload import Workload, read_workload
-from gateway.ledger.price import listed_models, listed_price
+from gateway.pricing.book import shipped_book
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -30,7 +31,7 @@ PUBLISHED = {
 
 
 def workload(text: str) -> Workload:
-    return read_workload("w.yaml", text, listed_price, listed_models())
+    return read_workload("w.yaml", text, shipped_book().price, shipped_book().names)
 
 
 def service(models: str, *, requests_per_day: int = 1000, tokens: tuple[int, int] = (1000, 500)) -> Workload:
@@ -66,11 +67,22 @@ def test_a_price_is_taken_as_it_is_written() -> None:
 
 
 def test_a_name_is_priced_by_the_shipped_map() -> None:
-    listed = listed_price("openai/gpt-4.1")
+    listed = shipped_book().price("openai/gpt-4.1")
     assert listed is not None
     work = workload("workload: {requests: 1, input_tokens: 1000, output_tokens: 1000}\nmodels: {m: {price: openai/gpt-4.1}}")
     cost = costs(work)["m"]
     assert (cost.input_nusd, cost.output_nusd) == (listed.input, listed.output)  # pico-USD a token, nano-USD a thousand
+
+
+@pytest.mark.parametrize(("tokens_in", "usd"), [(200_000, 1.25), (200_001, 2.5)])
+def test_each_request_is_priced_by_its_own_length_and_not_by_that_of_all(tokens_in: int, usd: float) -> None:
+    text = f"{{requests: 10, requests_per_day: 10, input_tokens: {tokens_in}, output_tokens: 0}}"
+    machine = "{gpu: {usd_per_hour: 1, tokens_per_second: {input: 1000000, output: 1}}}"
+    work = workload(f"workload: {text}\nmodels: {{m: {{price: gemini/gemini-2.5-pro}}, own: {machine}}}")
+    assert costs(work)["m"].total_nusd == 10 * tokens_in * usd * 1000
+    assert months(work)["m"].total_nusd == 300 * tokens_in * usd * 1000
+    (even,) = break_evens(work)
+    assert even.requests_per_day == math.ceil(24 * 10**9 / (tokens_in * usd * 1000))
 
 
 def test_a_month_pays_the_api_by_the_token_and_the_gpus_day_and_night() -> None:

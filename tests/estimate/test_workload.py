@@ -12,9 +12,9 @@ from jsonschema import Draft202012Validator
 
 from gateway.estimate.schema import estimate_json_schema
 from gateway.estimate.workload import Workload, read_workload
-from gateway.ledger.price import listed_models, listed_price
 from gateway.policy.errors import PolicyError
 from gateway.policy.source import parse_source
+from gateway.pricing.book import shipped_book
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SHIPPED = sorted(EXAMPLES.glob("*.yaml"))
@@ -24,7 +24,7 @@ PRICED = "models: {m: {price: {input: 1, output: 2}}}"
 
 
 def read(text: str) -> Workload:
-    return read_workload("w.yaml", text, listed_price, listed_models())
+    return read_workload("w.yaml", text, shipped_book().price, shipped_book().names)
 
 
 def problems(text: str) -> list[str]:
@@ -78,8 +78,8 @@ def problems(text: str) -> list[str]:
         ),
         (
             WORK + "models: {m: {price: openai/gpt-4.l}}",
-            "w.yaml:2: model 'm': the price map has no 'openai/gpt-4.l'; did you mean openai/gpt-4.1? Else give the price: "
-            "{input: …, output: …}  (US dollars per million tokens)",
+            "w.yaml:2: model 'm': the price map has no 'openai/gpt-4.l'; did you mean openai/gpt-4.1 or openai/gpt-4 or "
+            "openai/gpt-4o? Else give the price: {input: …, output: …}  (US dollars per million tokens)",
         ),
         (
             WORK + "models: {m: {price: nobody's-model}}",
