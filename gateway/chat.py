@@ -14,9 +14,9 @@ import msgspec
 
 from gateway.errors import ClientError
 from gateway.usage import Usage
+from gateway.wire_usage import NOTHING, wire_usage
 
 DONE = b"data: [DONE]\n\n"
-TOKENS_MAX = 1_000_000_000  # of one answer
 Raw = msgspec.Raw
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
@@ -34,6 +34,11 @@ class Message(msgspec.Struct):
     role: Role
     content: str | list[ContentPart] | None = None
     tool_calls: Raw = msgspec.Raw(b"null")
+    name: Raw = msgspec.Raw(b"null")
+
+    @property
+    def has_name(self) -> bool:
+        return bytes(self.name) not in NOTHING
 
     def text(self) -> str:
         """Its text parts, joined."""
@@ -99,24 +104,46 @@ class Delta(msgspec.Struct):
             or self.reasoning_content
             or self.refusal
             or self.reasoning
-            or bytes(self.tool_calls) not in _EMPTY
-            or bytes(self.function_call) not in _EMPTY
-            or bytes(self.audio) not in _EMPTY
-            or bytes(self.images) not in _EMPTY
-            or bytes(self.reasoning_details) not in _EMPTY
-            or bytes(self.thinking_blocks) not in _EMPTY
+            or bytes(self.tool_calls) not in NOTHING
+            or bytes(self.function_call) not in NOTHING
+            or bytes(self.audio) not in NOTHING
+            or bytes(self.images) not in NOTHING
+            or bytes(self.reasoning_details) not in NOTHING
+            or bytes(self.thinking_blocks) not in NOTHING
         )
 
-    def chars(self) -> int:
-        """Length of its text, for an estimate of tokens where the provider counts none."""
-        text = self.content or ""
-        spoken = len(text) if isinstance(text, str) else sum(len(bytes(part)) for part in text)
-        spoken += len(self.reasoning_content or "") + len(self.reasoning or "")
-        called = 0 if bytes(self.tool_calls) in _EMPTY else len(bytes(self.tool_calls))
-        return spoken + len(self.refusal or "") + called
+    def text(self) -> str:
+        """What the model wrote, to be counted where the provider counts nothing: all but audio and images."""
+        content = self.content or ""
+        spoken = content if isinstance(content, str) else b"".join(bytes(part) for part in content).decode(errors="replace")
+        thought = self.reasoning_content or self.reasoning
+        called = "" if bytes(self.tool_calls) in NOTHING else call_text(self.tool_calls)
+        if not (thought or self.refusal or called):
+            return spoken  # as nearly every event does: no copy is made
+        return "".join(part for part in (thought, spoken, self.refusal, called) if part)
 
 
-_EMPTY = (b"null", b"[]", b"{}", b'""')
+class _Function(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _ToolCall(msgspec.Struct):
+    function: _Function | None = None
+
+
+_decode_calls = msgspec.json.Decoder(list[_ToolCall]).decode
+
+
+def call_text(tool_calls: Raw) -> str:
+    """What a model writes of its calls: names and arguments. Of calls in another form all of it."""
+    if bytes(tool_calls) in NOTHING:
+        return ""
+    try:
+        functions = [call.function for call in _decode_calls(tool_calls) if call.function is not None]
+    except msgspec.DecodeError:
+        return bytes(tool_calls).decode(errors="replace")
+    return "".join((function.name or "") + (function.arguments or "") for function in functions)
 
 
 class Choice(msgspec.Struct):
@@ -128,37 +155,6 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class _Details(msgspec.Struct):
-    cached_tokens: int | float | None = None
-    cache_write_tokens: int | float | None = None
-    reasoning_tokens: int | float | None = None
-
-
-class WireUsage(msgspec.Struct):
-    """`usage` as it stands on the wire."""
-
-    prompt_tokens: int | float | None = None
-    completion_tokens: int | float | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-
-    def usage(self) -> Usage:
-        read = self.prompt_tokens_details or _Details()
-        written = self.completion_tokens_details or _Details()
-        return Usage(
-            input=token_count(self.prompt_tokens),
-            output=token_count(self.completion_tokens),
-            cached_input=token_count(read.cached_tokens),
-            cache_write=token_count(read.cache_write_tokens),
-            reasoning=token_count(written.reasoning_tokens),
-        )
-
-
-def token_count(tokens: float | None) -> int:
-    """A provider's count, kept to what can be one: money is made of it, in 64 bits."""
-    return int(min(max(tokens or 0, 0), TOKENS_MAX))
-
-
 class Chunk(msgspec.Struct):
     """A stream event or a whole answer, as far as the gateway looks at it."""
 
@@ -167,21 +163,15 @@ class Chunk(msgspec.Struct):
     error: Raw = msgspec.Raw(b"null")
 
 
+class _Service(msgspec.Struct):
+    service_tier: Raw = Raw(b"null")
+
+
 _decode_head = msgspec.json.Decoder(ChatHead).decode
-_decode_usage = msgspec.json.Decoder(WireUsage, strict=False).decode
+_decode_service = msgspec.json.Decoder(_Service).decode
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
 _decode_raw = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.encode
-
-
-def read_usage(raw: Raw) -> Usage | None:
-    """The counts of a chunk's `usage`; None where there are none, or none that can be read: an answer is not lost for that."""
-    if bytes(raw) in _EMPTY:
-        return None
-    try:
-        return _decode_usage(raw).usage()
-    except msgspec.DecodeError:
-        return None
 
 
 WELL_FINISHED = ("stop", "tool_calls", "function_call")
@@ -190,6 +180,11 @@ WELL_FINISHED = ("stop", "tool_calls", "function_call")
 def worst_finish(one: str | None, other: str | None) -> str | None:
     """Of two finish_reasons of an answer (it may have several choices) the one that says that something is missing."""
     return other if one is None or (other is not None and one in WELL_FINISHED) else one
+
+
+def read_service_tier(data: bytes) -> Raw:
+    """How an answer was served, of a chunk's data. Apart from the chunk: it is on every event, and wanted of one."""
+    return _decode_service(data).service_tier
 
 
 def decode_body(body: bytes) -> dict[str, Any]:
@@ -236,9 +231,11 @@ def data_of(event: bytes) -> bytes:
 
 
 def with_cost(event: bytes, usage: Usage, cost_usd: float | None) -> bytes:
-    """A stream's usage event with what the answer cost, null if that is unknown."""
+    """A stream's usage event with what the answer cost, null if that is unknown; our own count where its is none."""
     fields: dict[str, Any] = msgspec.json.decode(data_of(event))
-    fields["usage"] = {**(fields.get("usage") or wire_usage(usage)), "cost": cost_usd}
+    told = fields.get("usage")
+    counted: dict[str, Any] = told if isinstance(told, dict) and told and not usage.estimated else wire_usage(usage)
+    fields["usage"] = {**counted, "cost": cost_usd}
     return sse(fields)
 
 
@@ -258,22 +255,6 @@ def usage_event(events: bytes, usage: Usage, cost_usd: float | None) -> bytes:
         "usage": {**wire_usage(usage), "cost": cost_usd},
     }
     return sse(fields)
-
-
-def wire_usage(usage: Usage) -> dict[str, Any]:
-    """`usage` as OpenAI writes it."""
-    fields: dict[str, Any] = {
-        "prompt_tokens": usage.input,
-        "completion_tokens": usage.output,
-        "total_tokens": usage.input + usage.output,
-    }
-    if usage.cached_input or usage.cache_write:
-        fields["prompt_tokens_details"] = {"cached_tokens": usage.cached_input}
-        if usage.cache_write:
-            fields["prompt_tokens_details"]["cache_write_tokens"] = usage.cache_write
-    if usage.reasoning:
-        fields["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
-    return fields
 
 
 def new_id() -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from gateway.chat import data_of, sse, wire_usage
+from gateway.chat import data_of, sse
 from gateway.usage import Usage
+from gateway.wire_usage import wire_usage
 
 _NOT_IN_DELTA = frozenset({"message", "finish_reason", "index", "logprobs"})
 

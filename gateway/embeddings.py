@@ -51,6 +51,11 @@ class EmbeddingsRequest(ChatRequest):
         """Those of its items: vectors cost no output."""
         return self.tokens_in
 
+    @cached_property
+    def output_bound(self) -> int | None:
+        """None is written at all."""
+        return 0
+
 
 def tokens_of(item: bytes) -> int:
     """Tokens of one item: of a text an estimate, of an array its length."""

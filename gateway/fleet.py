@@ -14,6 +14,7 @@ from gateway.policy.catalog import Model
 from gateway.policy.catalog import Provider as ProviderSpec
 from gateway.policy.compile import Policy
 from gateway.policy.compile_failover import breaker_rule, capacity
+from gateway.pricing.tokens import Vocabularies
 from gateway.providers.base import Provider
 from gateway.running import Target
 
@@ -38,6 +39,7 @@ class Fleet:
 
     def __init__(self, make: MakeProvider, health: Health, limits: Limits) -> None:
         self._make, self._health, self._limits = make, health, limits
+        self._vocabularies = Vocabularies()
         self._providers: dict[Hashable, Provider] = {}
         self._draining: dict[asyncio.Task[None], Provider] = {}
 
@@ -56,7 +58,8 @@ class Fleet:
                     await provider.start()
                 self._providers[key] = provider
             quota = self._limits.of_model(policy.limits, name)
-            targets[name] = Target(model, self._providers[key], self._health_of(policy, model), quota)
+            tokens = self._vocabularies.of(model.id)
+            targets[name] = Target(model, self._providers[key], self._health_of(policy, model), quota, tokens)
         return targets
 
     def retire(self, old: Policy, new: Policy) -> None:
@@ -77,6 +80,7 @@ class Fleet:
         await asyncio.gather(*(provider.aclose() for provider in [*draining, *self._providers.values()]))
         self._draining.clear()
         self._providers.clear()
+        await self._vocabularies.aclose()
 
     def _health_of(self, policy: Policy, model: Model) -> ModelHealth:
         spec = policy.providers[model.provider]

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from gateway.chat import TOKENS_MAX, ChatHead
+from gateway.chat import ChatHead
 from gateway.policy.model import EXPECTED_TOKENS_OUT
 from gateway.usage import estimate_tokens
+from gateway.wire_usage import TOKENS_MAX
 
 CacheDirective = Literal["bypass", "refresh", "only"]
 
@@ -67,10 +68,20 @@ class ChatRequest:
     @cached_property
     def tokens_expected(self) -> int:
         """The most that it may come to, input and output, where the request bounds its answers; else a guess at it."""
+        bound = self.output_bound
+        return self.tokens_in + (EXPECTED_TOKENS_OUT if bound is None else bound) * self.choices
+
+    @cached_property
+    def output_bound(self) -> int | None:
+        """The most tokens that each of its answers may have; None where it does not say."""
         head = self.head
         asked = head.max_completion_tokens if head.max_completion_tokens is not None else head.max_tokens
-        output = EXPECTED_TOKENS_OUT if asked is None else min(max(asked, 0), TOKENS_MAX)
-        return self.tokens_in + output * min(max(head.n or 1, 1), 128)
+        return None if asked is None else min(max(asked, 0), TOKENS_MAX)
+
+    @property
+    def choices(self) -> int:
+        """How many answers it wants (`n`)."""
+        return min(max(self.head.n or 1, 1), 128)
 
     @cached_property
     def has_tools(self) -> bool:
@@ -85,13 +96,18 @@ class ChatRequest:
         return choice == "required" or isinstance(choice, dict)
 
     @cached_property
-    def has_images(self) -> bool:
-        return any(
+    def images(self) -> int:
+        """How many are sent."""
+        return sum(
             part.type in ("image_url", "input_image", "image")
             for m in self.head.messages
             if isinstance(m.content, list)
             for part in m.content
         )
+
+    @property
+    def has_images(self) -> bool:
+        return self.images > 0
 
     @cached_property
     def has_system(self) -> bool:

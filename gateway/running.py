@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
+import msgspec
+
 from gateway.attempt import Attempt
 from gateway.chat import worst_finish
 from gateway.errors import Fault, UpstreamError
@@ -15,7 +17,9 @@ from gateway.health.gate import Place
 from gateway.health.model import ModelHealth
 from gateway.policy.catalog import Model
 from gateway.policy.failover import Priority
-from gateway.providers.base import Call, Exchange, Piece, Provider
+from gateway.pricing.tokens import CHARACTERS, TokenCounter
+from gateway.pricing.uncounted import Uncounted, completed
+from gateway.providers.base import Call, Exchange, Piece, Provider, Sending
 from gateway.request import ChatRequest
 from gateway.usage import Usage, estimate_tokens
 
@@ -48,12 +52,16 @@ class Quota(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model of the plan with what it takes to call it. quota: None for a model without a rate limit."""
+    """A model of the plan with what it takes to call it. quota: None for a model without a rate limit.
+
+    tokens: counts what the model's provider does not.
+    """
 
     model: Model
     provider: Provider
     health: ModelHealth
     quota: Quota | None = None
+    tokens: TokenCounter = CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +120,14 @@ class Running:
         self._started = clock()
         self._busy = target.health.busy.start()
         self._is_over = False
-        self._chars = 0
+        self._uncounted = Uncounted()
+        target.tokens.prepare()
         self._content_pieces = 0
         self._finish: str | None = None
         self._may_be_empty = request.has_stop
         self._first_at = 0.0
         self._was_sent = False  # as far as can be told: a provider that has the request may bill it
+        self._sending = Sending(has_line=False)
         self._cancelled_as: Ending = "cancelled"
         self.given_up: UpstreamError | None = None
         self.attempt = Attempt(target.model.provider, target.model.name, outcome="cancelled")
@@ -171,11 +181,14 @@ class Running:
             held += await self._bounded(until, self._next(0.0), what, fault="slow")
 
     def _tokens(self) -> int:
-        return max(self._content_pieces, estimate_tokens(self._chars))
+        """About how many have come."""
+        told = self.attempt.usage.output if self.attempt.usage is not None else 0
+        return max(self._content_pieces, told + estimate_tokens(self._uncounted.chars))
 
     async def _next(self, connect_s: float) -> list[Piece]:
         if self._exchange is None:
             call = Call(self._request, self.target.model, connect_s)
+            self._sending = call.sending
             self._exchange = await self.target.provider.open(call)
             self._was_sent = True
         return await self._exchange.read()
@@ -214,10 +227,13 @@ class Running:
         return pieces
 
     def _note(self, piece: Piece) -> None:
-        self._chars += piece.chars
+        if piece.text:
+            self._uncounted.heard(piece.text)
         self._finish = worst_finish(self._finish, piece.finish)
         if piece.usage is not None:
             self.attempt.usage = piece.usage
+            if not piece.usage.estimated:
+                self._uncounted.clear()
         if piece.has_content:
             if not self._content_pieces:
                 self._first_content()
@@ -233,6 +249,8 @@ class Running:
         self._first_at = self._clock()
         first_s = self._first_at - self._started
         self.attempt.ttft_ms = first_s * 1000
+        if self._request.is_stream:
+            self.attempt.prefill_s = self.target.health.busy.so_far(self._busy)
         self.target.health.pace.answered(self._request.tokens_in, self._request.is_stream, first_s)
         if self._is_probe:
             self.target.health.breaker.answers()
@@ -255,9 +273,10 @@ class Running:
         attempt.duration_ms = (self._clock() - self._started) * 1000
         attempt.busy_s = health.busy.stop(self._busy)
         self._busy = -1.0
-        if attempt.fault in NOTHING_WORKED:
+        if attempt.fault in NOTHING_WORKED or not self._sending.has_line:
             attempt.busy_s = 0.0
         self._count()
+        self._part_busy()
         self._admission.end(attempt.usage)
         if outcome in ("ok", "unconvincing"):  # the model works, whatever is thought of its answer
             attempt.status = 200
@@ -278,10 +297,21 @@ class Running:
 
     def _count(self) -> None:
         """Usage where the provider gave none, or was cut off before it could: what it read and wrote is owed all the same."""
+        attempt, told = self.attempt, self.attempt.usage
+        may_be_billed = self._was_sent and self._sending.has_line and attempt.fault in (None, *OWED)
+        is_owed = self._content_pieces or attempt.outcome == "ok" or may_be_billed
+        if is_owed and (told is None or told.estimated or self._uncounted.chars):
+            attempt.usage = completed(told, self._request, self._uncounted, self.target.tokens)
+        self._uncounted.clear()
+        if attempt.usage is not None and self._request.has_images:
+            attempt.usage = msgspec.structs.replace(attempt.usage, images=self._request.images)
+
+    def _part_busy(self) -> None:
+        """How much of its machine's time went into reading: of a stream it was seen at the first content."""
         attempt = self.attempt
-        counted = attempt.usage
-        is_owed = self._content_pieces or attempt.outcome == "ok" or (self._was_sent and attempt.fault in (None, *OWED))
-        if is_owed and (counted is None or counted.estimated):
-            read = self._request.tokens_in if counted is None else counted.input
-            wrote = max(estimate_tokens(self._chars), 0 if counted is None else counted.output)
-            attempt.usage = Usage(input=read, output=wrote, estimated=True)
+        if not self._content_pieces:
+            attempt.prefill_s = attempt.busy_s
+        elif not self._request.is_stream and self.target.model.gpu is not None:  # 60 µs, and nobody looks at it of other models
+            wrote = attempt.usage.output if attempt.usage is not None else 0
+            attempt.prefill_s = attempt.busy_s * self.target.health.pace.reading_share(wrote, attempt.duration_ms / 1000)
+        attempt.prefill_s = min(attempt.prefill_s, attempt.busy_s)

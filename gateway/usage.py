@@ -9,8 +9,10 @@ class Usage(msgspec.Struct, frozen=True):
     """Token counts of one attempt.
 
     input: all input tokens, cached ones included. output: all output tokens, reasoning included.
-    cached_input, cache_write: parts of input that the provider prices differently. reasoning: part of output.
-    estimated: True when we counted because the provider did not say.
+    cached_input, cache_write, audio_input: parts of input that the provider prices differently. cache_write_1h: part of
+    cache_write, kept for an hour. reasoning, audio_output: parts of output. images: how many were sent, for models that
+    are paid by the image. service: the tier that the provider served it in, as `batch`, `flex` or `priority`; None for the
+    usual one. estimated: True when we counted because the provider did not say.
     """
 
     input: int = 0
@@ -19,6 +21,11 @@ class Usage(msgspec.Struct, frozen=True):
     cache_write: int = 0
     reasoning: int = 0
     estimated: bool = False
+    cache_write_1h: int = 0
+    audio_input: int = 0
+    audio_output: int = 0
+    images: int = 0
+    service: str | None = None
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -28,6 +35,11 @@ class Usage(msgspec.Struct, frozen=True):
             cache_write=self.cache_write + other.cache_write,
             reasoning=self.reasoning + other.reasoning,
             estimated=self.estimated or other.estimated,
+            cache_write_1h=self.cache_write_1h + other.cache_write_1h,
+            audio_input=self.audio_input + other.audio_input,
+            audio_output=self.audio_output + other.audio_output,
+            images=self.images + other.images,
+            service=self.service or other.service,
         )
 
 

@@ -21,8 +21,9 @@ from gateway.running import Target
 from gateway.usage import Usage
 
 USAGE = Usage(input=7, output=3)
+ASKED = 100 + 7  # tokens of `request`, counted by characters, with what a message and an answer cost besides
 PREAMBLE = Piece(b"[role]")
-CONTENT = Piece(b"[text]", has_content=True, chars=40)
+CONTENT = Piece(b"[text]", has_content=True, text="word " * 8)
 STREAM = [
     PREAMBLE,
     CONTENT,
@@ -30,7 +31,7 @@ STREAM = [
     Piece(b"[usage]", usage=USAGE, is_usage_only=True),
     Piece(is_end=True),
 ]
-WHOLE = [Piece(b"{whole}", has_content=True, chars=40, usage=USAGE, finish="stop", is_end=True)]
+WHOLE = [Piece(b"{whole}", has_content=True, text="word " * 8, usage=USAGE, finish="stop", is_end=True)]
 
 Step = float | Piece | UpstreamError
 Script = Sequence[Sequence[Step] | UpstreamError | str]

@@ -18,6 +18,7 @@ it. A callable `(Request) -> Reply` in place of the list answers by content. A r
 
     bytes      one chunk, flushed on its own (an HTTP/1.1 chunk, unless content_length)
     a float    a pause of that many seconds, which ends when the client leaves
+    an Event   a wait until it is set
     HANG       nothing more, until the client leaves or the server closes
     CUT        the connection is closed here, before the body is complete
     RESET      the same with a TCP reset
@@ -56,7 +57,7 @@ class Act(Enum):
 
 
 HANG, CUT, RESET = Act.HANG, Act.CUT, Act.RESET
-Step = bytes | float | Act
+Step = bytes | float | Act | asyncio.Event
 
 LOOK_S = 0.02  # how often a pause looks whether the client is still there
 
@@ -184,7 +185,9 @@ class ScriptedServer:
             if isinstance(step, Act):
                 await _end(step, reader, writer)
                 return False
-            if isinstance(step, bytes):
+            if isinstance(step, asyncio.Event):
+                await step.wait()
+            elif isinstance(step, bytes):
                 writer.write(b"%x\r\n%b\r\n" % (len(step), step) if is_chunked and step else step)
                 await writer.drain()
                 # Hand the loop over, so that a client in the same loop may read this chunk on its own.

@@ -3,15 +3,30 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 
-from gateway.errors import AllTargetsFailed, ClientError, DeadlineExceeded, UpstreamError
+from gateway.errors import AllTargetsFailed, ClientError, DeadlineExceeded, TurnoutError, UpstreamError
 from gateway.execute import BACKOFF_MAX_S
 from gateway.policy.model import Timeouts
 from gateway.providers.base import Piece
 from gateway.running import HELD_BYTES_MAX
 from gateway.usage import Usage
-from tests.execution import BAD_REQUEST, BUSY, CONTENT, GONE, PREAMBLE, STREAM, TOO_LONG, USAGE, Bench, Script, Scripted, fault
+from tests.execution import (
+    ASKED,
+    BAD_REQUEST,
+    BUSY,
+    CONTENT,
+    GONE,
+    PREAMBLE,
+    STREAM,
+    TOO_LONG,
+    USAGE,
+    Bench,
+    Script,
+    Scripted,
+    fault,
+)
 from tests.virtual_time import run
 
 both_ways = pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "whole"])
@@ -220,7 +235,7 @@ def test_break_in_mid_answer_is_raised_and_nobody_else_is_asked(step: Any, outco
         assert caught.value.fault == kind
         (attempt,) = bench.attempts
         assert (attempt.outcome, attempt.fault) == (outcome, kind)
-        assert attempt.usage == Usage(input=100, output=10, estimated=True)
+        assert attempt.usage == Usage(input=ASKED, output=10, estimated=True)
         assert other.calls == []
 
     run(scenario())
@@ -230,17 +245,61 @@ def test_answer_without_a_count_is_booked_with_an_estimate() -> None:
     async def scenario() -> None:
         bench = Bench(a=Scripted([p for p in STREAM if p.usage is None]))
         await bench.ask()
-        assert bench.attempts[0].usage == Usage(input=100, output=10, estimated=True)
+        assert bench.attempts[0].usage == Usage(input=ASKED, output=10, estimated=True)
 
     run(scenario())
 
 
 def test_last_count_seen_is_the_one_that_is_booked() -> None:
     async def scenario() -> None:
-        early = Piece(b"[text]", has_content=True, chars=4, usage=Usage(input=1, output=1))
+        early = Piece(b"[text]", has_content=True, text="word", usage=Usage(input=1, output=1))
         bench = Bench(a=Scripted([early, *STREAM]))
         await bench.ask()
         assert bench.attempts[0].usage == USAGE
+
+    run(scenario())
+
+
+def test_what_came_after_the_last_count_of_a_cut_answer_is_counted() -> None:
+    """As of a server that counts as it goes, or only the prompt as it begins."""
+
+    async def scenario() -> None:
+        counting = [Piece(b"[text]", has_content=True, text="word " * 8, usage=Usage(input=50, output=n)) for n in (1, 2)]
+        bench = Bench(a=Scripted([*counting, fault("cut", status=None)]))
+        with pytest.raises(UpstreamError):
+            await bench.ask()
+        assert bench.attempts[0].usage == Usage(input=50, output=2)
+        bench = Bench(a=Scripted([counting[0], CONTENT, CONTENT, fault("cut", status=None)]))
+        with pytest.raises(UpstreamError):
+            await bench.ask()
+        assert bench.attempts[0].usage == Usage(input=50, output=1 + 20, estimated=True)
+
+    run(scenario())
+
+
+def test_images_are_counted_from_the_request() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted("ok"))
+        image = {"type": "image_url", "image_url": {"url": "x"}}
+        await bench.ask(messages=[{"role": "user", "content": [image, image]}])
+        assert bench.attempts[0].usage == msgspec.structs.replace(USAGE, images=2)
+
+    run(scenario())
+
+
+def test_a_stream_is_read_until_its_first_content_and_a_whole_answer_as_long_as_its_words_leave() -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted([2.0, PREAMBLE, 1.0, CONTENT, 3.0, Piece(b"[stop]", finish="stop"), Piece(is_end=True)]))
+        await bench.ask()
+        assert (bench.attempts[0].prefill_s, bench.attempts[0].busy_s) == (pytest.approx(3.0), pytest.approx(6.0))
+        bench = Bench(a=Scripted([4.0, fault("cut", status=None)]))
+        with pytest.raises(TurnoutError):
+            await bench.ask(attempts=1)
+        assert (bench.attempts[0].prefill_s, bench.attempts[0].busy_s) == (pytest.approx(4.0), pytest.approx(4.0))
+        bench = Bench(a=Scripted(GONE))
+        with pytest.raises(TurnoutError):
+            await bench.ask(attempts=1)
+        assert (bench.attempts[0].prefill_s, bench.attempts[0].busy_s) == (0.0, 0.0)
 
     run(scenario())
 
@@ -261,7 +320,7 @@ def test_cancelled_attempt_closes_its_exchange_and_is_booked(is_stream: bool) ->
         assert attempt.duration_ms == pytest.approx(3000)
         assert attempt.busy_s == pytest.approx(3.0)
         # A provider that had the request may bill it, whether content came or not.
-        assert attempt.usage == Usage(input=100, output=10 if is_stream else 0, estimated=True)
+        assert attempt.usage == Usage(input=ASKED, output=10 if is_stream else 0, estimated=True)
         assert bench.targets["a"].health.breaker.admits()
 
     run(scenario())
@@ -281,7 +340,7 @@ def test_answer_that_nobody_reads_on_is_cancelled_upstream() -> None:
 
 
 def _whole() -> list[Piece]:
-    return [Piece(b"{whole}", has_content=True, chars=40, usage=USAGE, finish="stop", is_end=True)]
+    return [Piece(b"{whole}", has_content=True, text="word " * 8, usage=USAGE, finish="stop", is_end=True)]
 
 
 def test_the_deadline_holds_for_who_reads_so_slowly_that_something_is_always_there() -> None:

@@ -15,7 +15,7 @@ from gateway.providers.base import Call, Exchange, Piece
 from gateway.providers.pieces import piece_of, whole_pieces
 from gateway.usage import Usage
 from tests.cascade import answers
-from tests.execution import BAD_REQUEST, BUSY, GONE, Bench, Scripted, Step, fault
+from tests.execution import ASKED, BAD_REQUEST, BUSY, GONE, Bench, Scripted, Step, fault
 from tests.virtual_time import run
 
 both_ways = pytest.mark.parametrize("is_stream", [True, False], ids=["stream", "whole"])
@@ -290,7 +290,7 @@ def test_leaving_while_a_rung_is_held_back_cancels_and_books_it(is_stream: bool,
         assert b.story == ["a cancelled"] * (samples or 1)
         assert closed(b)
         for attempt in b.attempts:
-            assert attempt.usage is not None and attempt.usage.estimated and attempt.usage.input == 100
+            assert attempt.usage is not None and attempt.usage.estimated and attempt.usage.input == ASKED
 
     run(scenario())
 

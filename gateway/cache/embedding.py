@@ -10,9 +10,12 @@ from gateway.cache.base import Embedding
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Embedded:
-    """vector: (dim,) float32 of length 1. cost_nusd: what it cost; 0 where it was made here or known already, None unknown."""
+    """vector: (dim,) float32 of length 1; None where it was paid for and is not of the whole text.
 
-    vector: Embedding
+    cost_nusd: what it cost; 0 where it was made here or known already, None unknown.
+    """
+
+    vector: Embedding | None
     cost_nusd: int | None = 0
 
 

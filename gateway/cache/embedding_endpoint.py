@@ -18,15 +18,15 @@ import numpy as np
 from gateway.cache.base import Embedding
 from gateway.cache.embedding import Embedded
 from gateway.cache.embedding_probe import TEXTS, ZERO, why_unfit
-from gateway.chat import read_usage
 from gateway.embeddings import EmbeddingsAnswer
 from gateway.errors import UpstreamError
 from gateway.health.breaker import Breaker
 from gateway.health.busy import BusyMeter
-from gateway.ledger.price import cost_nusd, usd
 from gateway.policy.catalog import Model
+from gateway.pricing.cost import cost_nusd, usd
 from gateway.providers.openai_embeddings import OpenAIEmbeddings
 from gateway.usage import CHARS_PER_TOKEN, Usage, estimate_tokens
+from gateway.wire_usage import read_usage
 
 log = logging.getLogger("turnout.embedder")
 
@@ -106,7 +106,7 @@ class EndpointEmbedder:
                 answer = await self._ask(list(batch))
                 vectors += [decoded(data) for data in answer.vectors(len(batch))]
                 used += self._usage(answer, batch)
-        cost = usd(cost_nusd(self._model.price, used))
+        cost = usd(self._cost_nusd(used, None))
         log.info("%s: self-test of %d tokens, %s", self._name, used.input, "cost unknown" if cost is None else f"{cost:.6f} USD")
         why = why_unfit(vectors)
         if why is None and self._dimensions not in (None, len(vectors[0])):
@@ -156,7 +156,14 @@ class EndpointEmbedder:
         usage = self._usage(answer, [text])
         is_whole = usage.input < self._tokens_max or usage.estimated
         self._memory.put(digest, vector if is_whole else None)
-        return Embedded(vector, cost_nusd(self._model.price, usage, busy_s)) if is_whole else None
+        return Embedded(vector if is_whole else None, self._cost_nusd(usage, busy_s))
+
+    def _cost_nusd(self, usage: Usage, busy_s: float | None) -> int | None:
+        """What a call adds to the bill. A machine whose hours are settled is paid by them already, whoever used it."""
+        machine = self._model.gpu
+        if machine is not None and machine.is_settled:
+            return 0
+        return cost_nusd(self._model.price_at(time.time()), usage, busy_s)
 
     def _failed(self, exc: UpstreamError, digest: bytes, *, is_probe: bool) -> None:
         if exc.says_something_of_the_model:

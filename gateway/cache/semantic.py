@@ -76,6 +76,8 @@ class Matcher:
         embedded = await self.embedder.embed(key.question)
         if embedded is None:
             return Looked()
+        if embedded.vector is None:
+            return Looked(cost_nusd=embedded.cost_nusd)
         near = await store.nearest(key.partition, embedded.vector, NEIGHBOURS)
         candidates = [n for n in near.answers if n.similarity >= rule.min_similarity]
         bar = await self._bar(store, rule, route, near) if candidates else None

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.chat import decode_body, read_chunk, sse
+from gateway.chat import Message, decode_body, read_chunk, sse
 from gateway.policy.failover import Midstream, Prefill
 from gateway.providers.base import Piece
 from gateway.providers.refusal import UNREADABLE
@@ -77,14 +77,15 @@ def continuing(request: ChatRequest, said: Said, way: Prefill) -> ChatRequest:
 
     Without the blanks at its end: some providers refuse a last message that ends in any.
     """
-    fields = decode_body(request.body)
-    fields["messages"] = [*fields["messages"], {"role": "assistant", "content": said.text.rstrip()}]
+    fields, text = decode_body(request.body), said.text.rstrip()
+    fields["messages"] = [*fields["messages"], {"role": "assistant", "content": text}]
     for name in _LIMITS:
         if isinstance(fields.get(name), int):
             fields[name] = max(fields[name] - estimate_tokens(len(said.text)), 1)
     if way == "vllm":
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
-    return replace(request, body=msgspec.json.encode(fields))
+    messages = [*request.head.messages, Message("assistant", text)]
+    return replace(request, body=msgspec.json.encode(fields), head=msgspec.structs.replace(request.head, messages=messages))
 
 
 class Stitcher:

@@ -9,8 +9,8 @@ import msgspec
 from gateway.attempt import Attempt
 from gateway.errors import ClientError, DeadlineExceeded, Refused, ShuttingDown, TurnoutError, UpstreamError
 from gateway.ledger.base import Entry, EntryOutcome
-from gateway.ledger.price import cost_nusd
 from gateway.policy.catalog import Model
+from gateway.pricing.cost import cost_nusd
 
 
 def outcome_of(error: TurnoutError) -> EntryOutcome:
@@ -29,7 +29,10 @@ def settle(
     baseline: Model | None,
     answering: Attempt | None = None,
 ) -> None:
-    """Fill in what was paid, by attempt and in all, and what the baseline would have cost.
+    """Fill in what was paid, by attempt and in all, and what the baseline would have cost, at the prices of the entry's time.
+
+    A hedge that lost has bought speed and no answer: it is overhead, and every other attempt is cost, so that the two together
+    are all that was paid. An unknown price makes the cost unknown; the overhead is then what is known of it.
 
     The entry's usage and time to first token are those of the attempt that answered; where nobody can say which one did
     (answering None), of the last that was answered or cut off answering; without one they stay as they are. No baseline,
@@ -43,8 +46,11 @@ def settle(
         if answering.seam is not None:
             _join(entry, attempts, answering)
     entry.attempts = list(attempts)
-    entry.cost_nusd = _priced(attempts, models)
-    entry.baseline_nusd = None if baseline is None else cost_nusd(baseline.price, entry.usage)
+    total = _priced(entry, attempts, models)
+    lost = sum(attempt.cost_nusd or 0 for attempt in attempts if attempt.outcome == "lost_hedge")
+    entry.overhead_nusd += lost
+    entry.cost_nusd = None if total is None else total - lost
+    entry.baseline_nusd = None if baseline is None else cost_nusd(baseline.price_at(entry.at), entry.usage)
 
 
 def _join(entry: Entry, attempts: Sequence[Attempt], answering: Attempt) -> None:
@@ -67,7 +73,7 @@ def settle_background(entry: Entry, attempts: Sequence[Attempt], models: Mapping
     An unknown price makes the cost unknown, in either case; an audit's overhead is then what is known of it.
     The entry's usage is that of the last attempt that was answered.
     """
-    total = _priced(attempts, models)
+    total = _priced(entry, attempts, models)
     for attempt in attempts:
         if attempt.outcome == "ok" or attempt.ttft_ms is not None:
             entry.usage, entry.ttft_ms = attempt.usage, attempt.ttft_ms
@@ -80,10 +86,10 @@ def settle_background(entry: Entry, attempts: Sequence[Attempt], models: Mapping
         entry.cost_nusd = total
 
 
-def _priced(attempts: Sequence[Attempt], models: Mapping[str, Model]) -> int | None:
-    """Price each attempt; the sum, None if one of them is unknown."""
+def _priced(entry: Entry, attempts: Sequence[Attempt], models: Mapping[str, Model]) -> int | None:
+    """Price each attempt by what held when the entry was made; the sum, None if one of them is unknown."""
     total: int | None = 0
     for attempt in attempts:
-        attempt.cost_nusd = cost_nusd(models[attempt.model].price, attempt.usage, attempt.busy_s)
+        attempt.cost_nusd = cost_nusd(models[attempt.model].price_at(entry.at), attempt.usage, attempt.busy_s)
         total = None if total is None or attempt.cost_nusd is None else total + attempt.cost_nusd
     return total

@@ -50,7 +50,7 @@ class AnthropicProvider:
         is_stream = call.request.is_stream
         translate = functools.partial(anthropic_body, model_id=call.model.id, is_stream=is_stream)
         body = await offloaded(translate, call.request.body)
-        response = await self._http.post(self._url, self._headers, body, connect_s=call.connect_s)
+        response = await self._http.post(self._url, self._headers, body, connect_s=call.connect_s, sending=call.sending)
         try:
             if response.status != 200:
                 error = await response.read_error()

@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
-from gateway.chat import sse, token_count, wire_usage
+from gateway.chat import sse
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
 from gateway.providers.refusal import UNREADABLE, reported, unreadable
 from gateway.usage import Usage
+from gateway.wire_usage import service_of, token_count, wire_usage
 
 FINISH_REASONS = {
     "end_turn": "stop",
@@ -35,17 +36,23 @@ Json = dict[str, Any]
 
 
 class _Details(msgspec.Struct):
-    thinking_tokens: int | None = None
+    thinking_tokens: int | float | None = None
+
+
+class _Kept(msgspec.Struct):
+    ephemeral_1h_input_tokens: int | float | None = None
 
 
 class _Usage(msgspec.Struct):
     """As on the wire: running totals, where a later event may leave out what has not changed."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    input_tokens: int | float | None = None
+    output_tokens: int | float | None = None
+    cache_read_input_tokens: int | float | None = None
+    cache_creation_input_tokens: int | float | None = None
+    cache_creation: _Kept | None = None
     output_tokens_details: _Details | None = None
+    service_tier: str | None = None
 
     def updated(self, later: _Usage) -> _Usage:
         said = {name: value for name in self.__struct_fields__ if (value := getattr(later, name)) is not None}
@@ -53,7 +60,7 @@ class _Usage(msgspec.Struct):
 
     def usage(self, *, estimated: bool = False) -> Usage:
         cached_input, cache_write = token_count(self.cache_read_input_tokens), token_count(self.cache_creation_input_tokens)
-        details = self.output_tokens_details or _Details()
+        details, kept = self.output_tokens_details or _Details(), self.cache_creation or _Kept()
         return Usage(
             input=token_count(token_count(self.input_tokens) + cached_input + cache_write),
             output=token_count(self.output_tokens),
@@ -61,6 +68,8 @@ class _Usage(msgspec.Struct):
             cache_write=cache_write,
             reasoning=token_count(details.thinking_tokens),
             estimated=estimated,
+            cache_write_1h=min(token_count(kept.ephemeral_1h_input_tokens), cache_write),
+            service=service_of(self.service_tier),
         )
 
 
@@ -86,7 +95,7 @@ class _Message(msgspec.Struct):
     content: list[_Block] = []
     stop_reason: str | None = None
     stop_details: _StopDetails | None = None
-    usage: _Usage | None = None
+    usage: msgspec.Raw = NOTHING
     error: msgspec.Raw = NOTHING
 
 
@@ -106,12 +115,22 @@ class _Event(msgspec.Struct):
     message: _Message | None = None
     content_block: _Block | None = None
     delta: _Delta | None = None
-    usage: _Usage | None = None
+    usage: msgspec.Raw = NOTHING
     error: msgspec.Raw = NOTHING
 
 
 _decode_event = msgspec.json.Decoder(_Event).decode
 _decode_message = msgspec.json.Decoder(_Message).decode
+_decode_usage = msgspec.json.Decoder(_Usage | None, strict=False).decode
+
+
+def _read_usage(raw: msgspec.Raw) -> _Usage | None:
+    """None where there is none, or none that can be read: an answer is not lost for that."""
+    try:
+        usage: _Usage | None = _decode_usage(raw)
+    except msgspec.DecodeError:
+        return None
+    return usage
 
 
 def chat_body(name: str, body: bytes, secret: str | None = None) -> bytes:
@@ -126,22 +145,25 @@ def chat_body(name: str, body: bytes, secret: str | None = None) -> bytes:
         raise UpstreamError(f"{name}: the answer is {message.type!r}, not an Anthropic message", fault="malformed")
     if not message.stop_reason:
         raise UpstreamError(f"{name}: the message has no stop_reason, so it is not whole", fault="cut", is_retryable=True)
+    usage = _read_usage(message.usage)
     choice = {
         "index": 0,
         "message": _chat_message(message),
         "logprobs": None,
         "finish_reason": FINISH_REASONS.get(message.stop_reason, "stop"),
     }
-    return msgspec.json.encode(
-        {
-            "id": message.id,
-            "object": "chat.completion",
-            "created": int(time.time()),
-            "model": message.model,
-            "choices": [choice],
-            **({} if message.usage is None else {"usage": wire_usage(message.usage.usage())}),
-        }
-    )
+    fields: Json = {
+        "id": message.id,
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": message.model,
+        "choices": [choice],
+    }
+    if usage is not None:
+        fields["usage"] = wire_usage(usage.usage())
+        if usage.service_tier is not None:
+            fields["service_tier"] = usage.service_tier
+    return msgspec.json.encode(fields)
 
 
 def _chat_message(message: _Message) -> Json:
@@ -230,7 +252,7 @@ class StreamTranslation:
             "created": int(time.time()),
             "model": message.model,
         }
-        self._usage = message.usage
+        self._usage = _read_usage(message.usage)
         return [Piece(self._event({"role": "assistant", "content": ""}), usage=self._count())]
 
     def _block_started(self, index: int, block: _Block) -> list[Piece]:
@@ -273,9 +295,10 @@ class StreamTranslation:
         return [Piece(self._event({"thinking_blocks": [thought]}), has_content=True)] if thought else []
 
     def _message_changed(self, event: _Event) -> list[Piece]:
-        if event.usage is not None:
-            self._usage = (self._usage or _Usage()).updated(event.usage)
-            self._is_counted = event.usage.output_tokens is not None
+        usage = _read_usage(event.usage)
+        if usage is not None:
+            self._usage = (self._usage or _Usage()).updated(usage)
+            self._is_counted = usage.output_tokens is not None
         delta = event.delta or _Delta()
         if not delta.stop_reason or self._is_finished:
             return []
@@ -284,7 +307,7 @@ class StreamTranslation:
         details = delta.stop_details or _StopDetails()
         refusal = details.explanation if finish_reason == "content_filter" else None
         data = self._event({"refusal": refusal} if refusal else {}, finish_reason)
-        return [Piece(data, has_content=bool(refusal), chars=len(refusal or ""), usage=self._count(), finish=finish_reason)]
+        return [Piece(data, has_content=bool(refusal), text=refusal or "", usage=self._count(), finish=finish_reason)]
 
     def _ended(self) -> list[Piece]:
         if not self._is_finished:
@@ -300,10 +323,10 @@ class StreamTranslation:
         return None if self._usage is None else self._usage.usage(estimated=not self._is_counted)
 
     def _said(self, field: str, text: str) -> Piece:
-        return Piece(self._event({field: text}), has_content=True, chars=len(text))
+        return Piece(self._event({field: text}), has_content=True, text=text)
 
     def _called(self, index: int, call: Json, arguments: str) -> Piece:
         if arguments:
             self._spoken.add(index)
         data = self._event({"tool_calls": [{"index": self._calls[index], **call}]})
-        return Piece(data, has_content=True, chars=len(arguments) + len(call["function"].get("name", "")))
+        return Piece(data, has_content=True, text=call["function"].get("name", "") + arguments)

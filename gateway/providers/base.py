@@ -6,7 +6,7 @@ Adapters map their vendor's failures to UpstreamError once, here and nowhere els
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -19,7 +19,7 @@ from gateway.usage import Usage
 class Piece(msgspec.Struct, frozen=True):
     """Some bytes of an answer and what they mean.
 
-    data: stream events, whole ones, or the body of a whole answer. chars: length of the text in it.
+    data: stream events, whole ones, or the body of a whole answer. text: what the model wrote in it, call arguments too.
     usage: the last count seen. is_usage_only: an event that carries usage and no choice, which only callers
     who asked for it get. finish: the finish_reason, where one stands. is_end: nothing is missing from the answer;
     only such a piece ends it well.
@@ -27,11 +27,18 @@ class Piece(msgspec.Struct, frozen=True):
 
     data: bytes = b""
     has_content: bool = False
-    chars: int = 0
+    text: str = ""
     usage: Usage | None = None
     is_usage_only: bool = False
     finish: str | None = None
     is_end: bool = False
+
+
+@dataclass(slots=True)
+class Sending:
+    """has_line: whether the provider may have the request, and bill it. Adapters that cannot tell leave it at True."""
+
+    has_line: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,7 @@ class Call:
     request: ChatRequest
     model: Model
     connect_s: float
+    sending: Sending = field(default_factory=Sending)
 
 
 class Exchange(Protocol):

@@ -13,12 +13,13 @@ from typing import Any
 
 import msgspec
 
-from gateway.chat import completion, new_id, sse, wire_usage
+from gateway.chat import completion, new_id, sse
 from gateway.errors import UpstreamError
 from gateway.policy.schema_models import FakeStep
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.providers.refusal import refusal, reported
 from gateway.usage import Usage
+from gateway.wire_usage import wire_usage
 
 _WORDS = (
     "This is a rehearsed answer from the gateway's fake provider; no model was asked and nothing was paid. "
@@ -128,7 +129,7 @@ def _events(spoken: _Spoken, model: str, usage: Usage) -> Iterator[Piece]:
 
     yield Piece(event({"role": "assistant", "content": ""}))
     for token in spoken.tokens():
-        yield Piece(event({"content": token}, logprobs=spoken.logprobs([token])), has_content=True, chars=len(token))
+        yield Piece(event({"content": token}, logprobs=spoken.logprobs([token])), has_content=True, text=token)
     yield Piece(event({}, "stop"), finish="stop")
     yield Piece(sse({**head, "choices": [], "usage": wire_usage(usage)}), usage=usage, is_usage_only=True)
     yield Piece(is_end=True)
@@ -169,7 +170,7 @@ class _FakeWhole:
             fields: dict[str, Any] = msgspec.json.decode(body)
             fields["choices"][0]["logprobs"] = logprobs
             body = msgspec.json.encode(fields)
-        return [Piece(body, has_content=True, chars=len(text), usage=self._usage, finish="stop", is_end=True)]
+        return [Piece(body, has_content=True, text=text, usage=self._usage, finish="stop", is_end=True)]
 
     async def aclose(self) -> None:
         """Holds nothing."""

@@ -9,11 +9,15 @@ import asyncio
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from contextvars import ContextVar
 
 import aiohttp
 
 from gateway.errors import Fault, UpstreamError
 from gateway.loopback import is_loopback
+from gateway.providers.base import Sending
+
+_sending: ContextVar[Sending | None] = ContextVar("sending", default=None)  # of the call that this task makes
 
 WHOLE_BYTES_MAX = 64 * 1024 * 1024
 ERROR_BYTES_MAX = 64 * 1024
@@ -32,14 +36,19 @@ class HttpClient:
         self._proxies = urllib.request.getproxies() if proxies is None else proxies
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, *, connect_s: float) -> HttpResponse:
-        """Send a POST; returns when the response's headers are here.
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, *, connect_s: float, sending: Sending | None = None
+    ) -> HttpResponse:
+        """Send a POST; returns when the response's headers are here. sending: told when there is a connection.
 
         connect_s bounds name look-up, TCP and TLS; the caller bounds the rest. Redirects are not followed,
         since they would take the credentials along. Raises UpstreamError.
         """
         # The timeout object is cheap and per call, because each route has its own.
         timeout = aiohttp.ClientTimeout(total=None, connect=connect_s, sock_connect=connect_s)
+        if sending is not None:
+            sending.has_line = False
+        _sending.set(sending)
         try:
             response = await self._opened().post(
                 url, data=body, headers=headers, timeout=timeout, allow_redirects=False, proxy=proxy_for(url, self._proxies)
@@ -56,7 +65,7 @@ class HttpClient:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             # limit=0: how many calls may be in flight is a policy's decision, not the pool's.
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30, ttl_dns_cache=60)
+            connector = _Connector(limit=0, keepalive_timeout=30, ttl_dns_cache=60)
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -64,6 +73,18 @@ class HttpClient:
                 read_bufsize=256 * 1024,
             )
         return self._session
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Says when a call has its connection, which a caller who stops waiting could not know. Cheaper than aiohttp's tracing."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[aiohttp.tracing.Trace], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        connection = await super().connect(req, traces, timeout)
+        if (sending := _sending.get()) is not None:
+            sending.has_line = True
+        return connection
 
 
 class HttpResponse:
@@ -141,6 +162,8 @@ def _mapped(exc: Exception, url: str, *, is_under_way: bool = False) -> Upstream
         reason = f"{where} closed the connection without an answer"
     elif isinstance(exc, aiohttp.InvalidURL):
         reason = f"{_host(url)!r} is not an address"
+    elif isinstance(exc, aiohttp.ClientResponseError):  # whose own text has the whole address, which may be a secret
+        reason = f"{where} did not answer in HTTP: {exc.message}"
     elif is_under_way:
         reason = f"the connection to {where} broke in mid-answer: {exc}"
     else:

@@ -16,12 +16,13 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from gateway.chat import decode_body, read_chunk, read_usage, sse
+from gateway.chat import decode_body, read_chunk, read_service_tier, sse
 from gateway.errors import UpstreamError
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.providers.litellm_errors import upstream_error
 from gateway.providers.offload import offloaded
 from gateway.providers.pieces import piece_of, whole_pieces
+from gateway.wire_usage import read_usage
 
 MISSING = "the litellm package is not installed; pip install 'turnout[litellm]'"
 # Deadlines are carried by the caller; litellm wants a number all the same, and its own default is ten minutes.
@@ -72,7 +73,9 @@ class LiteLLMProvider:
             self._loading = asyncio.create_task(asyncio.to_thread(_load), name=f"import-litellm-{self._name}")
 
     async def open(self, call: Call) -> Exchange:
+        call.sending.has_line = False
         litellm = await self._loaded()
+        call.sending.has_line = True  # from here on it cannot be told
         fields = self._fields(litellm, call, await offloaded(decode_body, call.request.body))
         try:
             answer = await litellm.acompletion(**fields)
@@ -197,7 +200,9 @@ class LiteLLMStream:
             await close()
 
     def _piece(self, fields: Json) -> Piece | None:
-        usage = _wire_usage(fields.pop("usage", None))
+        given = fields.pop("usage", None)
+        _name_service(fields, given)
+        usage = _wire_usage(given)
         if usage is not None:
             self._usage = usage  # the last count wins, wherever it stands
         choices = [_stream_choice(choice) for choice in fields.get("choices") or ()]
@@ -210,7 +215,11 @@ class LiteLLMStream:
             return None
         data = _encoded(self._name, {**fields, "choices": choices})
         try:
-            return piece_of(b"data: " + data + b"\n\n", read_chunk(data))
+            piece = piece_of(b"data: " + data + b"\n\n", read_chunk(data))
+            if usage is None:
+                return piece
+            # Should the stream break off, this is what is known of it.
+            return msgspec.structs.replace(piece, usage=read_usage(msgspec.Raw(msgspec.json.encode(usage))))
         except msgspec.DecodeError as exc:
             raise UpstreamError(f"{self._name}: a stream event is not a chat chunk: {exc}", fault="malformed") from exc
 
@@ -230,7 +239,7 @@ class LiteLLMStream:
         if self._usage is None:
             return [Piece(is_end=True)]
         data = sse({**self._head, "usage": self._usage})
-        usage = read_usage(read_chunk(data[6:]).usage)
+        usage = read_usage(read_chunk(data[6:]).usage, read_service_tier(data[6:]))
         return [Piece(data, usage=usage, is_usage_only=True), Piece(is_end=True)]
 
     def _cut(self) -> UpstreamError:
@@ -245,7 +254,9 @@ class LiteLLMWhole:
 
     async def read(self) -> list[Piece]:
         fields: Json = self._answer.model_dump(exclude_none=True)
-        usage = _wire_usage(fields.pop("usage", None))
+        given = fields.pop("usage", None)
+        _name_service(fields, given)
+        usage = _wire_usage(given)
         fields["choices"] = [_whole_choice(choice) for choice in fields.get("choices") or ()]
         body = _encoded(self._name, fields if usage is None else {**fields, "usage": usage})
         return whole_pieces(self._name, body, as_stream=self._as_stream, secret=self._secret)
@@ -282,18 +293,29 @@ def _whole_choice(choice: Json) -> Json:
     }
 
 
+def _name_service(fields: Json, usage: Json | None) -> None:
+    """Put the tier that Anthropic tells with its usage where OpenAI has it."""
+    tier = (usage or {}).get("service_tier")
+    if tier and not fields.get("service_tier"):
+        fields["service_tier"] = tier
+
+
+_READ = ("cached_tokens", "cache_write_tokens", "cache_creation_token_details", "audio_tokens")
+_WRITTEN = ("reasoning_tokens", "audio_tokens")
+
+
 def _wire_usage(usage: Json | None) -> Json | None:
     """litellm's usage as OpenAI writes it; None if nobody counted, which litellm shows as zeros."""
     if not usage or not (usage.get("prompt_tokens") or usage.get("completion_tokens")):
         return None
-    details = {k: v for k, v in (usage.get("prompt_tokens_details") or {}).items() if k in ("cached_tokens", "audio_tokens")}
+    details = {k: v for k, v in (usage.get("prompt_tokens_details") or {}).items() if k in _READ}
     written = usage.get("cache_creation_input_tokens")
     if written:
         details["cache_write_tokens"] = written
-    spoken = usage.get("completion_tokens_details") or {}
+    spoken = {k: v for k, v in (usage.get("completion_tokens_details") or {}).items() if k in _WRITTEN and v}
     fields: Json = {k: usage.get(k, 0) for k in ("prompt_tokens", "completion_tokens", "total_tokens")}
     if details:
         fields["prompt_tokens_details"] = details
-    if spoken.get("reasoning_tokens"):
-        fields["completion_tokens_details"] = {"reasoning_tokens": spoken["reasoning_tokens"]}
+    if spoken:
+        fields["completion_tokens_details"] = spoken
     return fields

@@ -35,7 +35,7 @@ class OpenAIProvider:
     async def open(self, call: Call) -> Exchange:
         is_stream = call.request.is_stream
         body = patched_body(call.request.body, call.model.id, wants_usage=is_stream)
-        response = await self._http.post(self._url, self._headers, body, connect_s=call.connect_s)
+        response = await self._http.post(self._url, self._headers, body, connect_s=call.connect_s, sending=call.sending)
         try:
             if response.status != 200:
                 error = await response.read_error()

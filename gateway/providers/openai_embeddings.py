@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.chat import patched_body, read_usage
+from gateway.chat import patched_body
 from gateway.embeddings import EmbeddingsAnswer, EmbeddingsRequest, read_answer
 from gateway.errors import UpstreamError
 from gateway.policy.schema_models import OpenAIProvider
-from gateway.providers.base import Call, Exchange, Piece
+from gateway.providers.base import Call, Exchange, Piece, Sending
 from gateway.providers.http import HttpClient, HttpResponse
 from gateway.providers.offload import offloaded
 from gateway.providers.refusal import UNREADABLE, no_page, refusal, reported, unreadable
+from gateway.wire_usage import read_usage
 
 
 class OpenAIEmbeddings:
@@ -26,7 +27,7 @@ class OpenAIEmbeddings:
     async def open(self, call: Call) -> Exchange:
         request = call.request
         assert isinstance(request, EmbeddingsRequest), "chat goes to the chat API"
-        response = await self._post(patched_body(request.body, call.model.id, wants_usage=False), call.connect_s)
+        response = await self._post(patched_body(request.body, call.model.id, wants_usage=False), call.connect_s, call.sending)
         return EmbeddingsExchange(self._name, response, len(request.items), self._api_key)
 
     async def ask(self, body: bytes, count: int, connect_s: float) -> EmbeddingsAnswer:
@@ -41,8 +42,8 @@ class OpenAIEmbeddings:
     async def aclose(self) -> None:
         """The client belongs to whoever made it."""
 
-    async def _post(self, body: bytes, connect_s: float) -> HttpResponse:
-        response = await self._http.post(self._url, self._headers, body, connect_s=connect_s)
+    async def _post(self, body: bytes, connect_s: float, sending: Sending | None = None) -> HttpResponse:
+        response = await self._http.post(self._url, self._headers, body, connect_s=connect_s, sending=sending)
         try:
             if response.status != 200:
                 error = await response.read_error()

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import functools
 
-from gateway.chat import Chunk, read_chunk, read_usage, worst_finish
+from gateway.chat import Chunk, read_chunk, read_service_tier, worst_finish
 from gateway.chat_forms import to_events
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
 from gateway.providers.refusal import UNREADABLE, reported, unreadable
+from gateway.providers.sse import event_data
+from gateway.wire_usage import read_usage
 
 
 def piece_of(event: bytes, chunk: Chunk) -> Piece:
     """What a well-formed event means."""
-    has_content, chars, finish = False, 0, None
+    has_content, text, finish = False, "", None
     for choice in chunk.choices or ():
         finish = worst_finish(finish, choice.finish_reason)
         if choice.delta is not None and choice.delta.has_content():
             has_content = True
-            chars += choice.delta.chars()
+            text += choice.delta.text()
+    is_counted = bytes(chunk.usage) != b"null"
     return Piece(
         data=event,
         has_content=has_content,
-        chars=chars,
-        usage=read_usage(chunk.usage),
-        is_usage_only=bytes(chunk.usage) != b"null" and not chunk.choices,
+        text=text,
+        usage=read_usage(chunk.usage, read_service_tier(event_data(event) or b"{}")) if is_counted else None,
+        is_usage_only=is_counted and not chunk.choices,
         finish=finish,
     )
 
@@ -39,11 +42,11 @@ def whole_pieces(name: str, body: bytes, *, as_stream: bool, secret: str | None 
         raise reported(name, bytes(chunk.error), secret)
     if not chunk.choices or any(choice.message is None for choice in chunk.choices):
         raise UpstreamError(f"{name}: the answer holds no message", fault="empty", is_retryable=True)
-    usage = read_usage(chunk.usage)
-    chars = sum(choice.message.chars() for choice in chunk.choices if choice.message)
+    usage = read_usage(chunk.usage, read_service_tier(body))
+    text = "".join(choice.message.text() for choice in chunk.choices if choice.message)
     finish = functools.reduce(worst_finish, (choice.finish_reason for choice in chunk.choices), None)
     has_content = any(choice.message.has_content() for choice in chunk.choices if choice.message)
     if not as_stream:
-        return [Piece(data=body, has_content=has_content, chars=chars, usage=usage, finish=finish, is_end=True)]
+        return [Piece(data=body, has_content=has_content, text=text, usage=usage, finish=finish, is_end=True)]
     events = to_events(body)
-    return [Piece(data=events, has_content=has_content, chars=chars, usage=usage, finish=finish), Piece(is_end=True)]
+    return [Piece(data=events, has_content=has_content, text=text, usage=usage, finish=finish), Piece(is_end=True)]

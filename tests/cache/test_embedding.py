@@ -24,7 +24,7 @@ from gateway.cache.embedding_probe import DIFFERENT, SAME, TEXTS, why_unfit
 from gateway.cache.embedding_setup import embedder_recipe, make_embedder
 from gateway.errors import ConfigError
 from gateway.loading import load_policy
-from gateway.policy.catalog import Model, TokenPrice
+from gateway.policy.catalog import Gpu, Model, PriceFrom, TokenPrice
 from gateway.policy.compile import Policy
 from gateway.policy.schema_models import OpenAIProvider
 from gateway.providers.http import HttpClient
@@ -210,7 +210,7 @@ class Server:
 
 def endpoint(http: HttpClient, url: str, clock: Clock, **how: Any) -> EndpointEmbedder:
     spec = OpenAIProvider(kind="openai", base_url=f"{url}/v1", api_key="secret")
-    model = Model("vectors", "far", "embed-1", how.pop("context", None), how.pop("price", PRICE))
+    model = Model("vectors", "far", "embed-1", how.pop("context", None), how.pop("price", PRICE), **how.pop("model", {}))
     api = OpenAIEmbeddings("far", http, spec, unavailable=how.pop("unavailable", None))
     return EndpointEmbedder(api, model, spec.base_url, how.pop("dimensions", None), clock, **how)
 
@@ -325,6 +325,25 @@ def test_a_model_that_cannot_be_asked_is_tested_again_later() -> None:
     with_endpoint(server, scenario, dimensions=256)
 
 
+@pytest.mark.parametrize(
+    ("model", "nusd"),
+    [
+        ({"gpu": Gpu(10**12, is_settled=True)}, 0),  # its hours are paid for, whoever used them
+        ({"gpu": Gpu(10**12, is_settled=False)}, 100),
+        ({"prices": (PriceFrom(0.0, PRICE), PriceFrom(4e9, TokenPrice(1, 1, 1, 1, "of the year 2096")))}, 100),
+        ({"prices": (PriceFrom(0.0, TokenPrice(1, 1, 1, 1, "of 1970")), PriceFrom(1e9, PRICE))}, 100),
+    ],
+)
+def test_a_vector_costs_what_holds_now_and_nothing_on_a_machine_that_is_paid_by_the_hour(
+    model: dict[str, Any], nusd: int
+) -> None:
+    async def scenario(embedder: EndpointEmbedder, clock: Clock) -> None:
+        found = await embedder.embed("five tokens")
+        assert found is not None and found.cost_nusd == nusd
+
+    with_endpoint(Server(), scenario, model=model)
+
+
 def test_other_dimensions_than_asked_for_are_unfit() -> None:
     async def scenario(embedder: EndpointEmbedder, clock: Clock) -> None:
         assert "256 dimensions; the policy asks for 64" in str(embedder.problem)
@@ -410,8 +429,9 @@ def test_a_text_that_fills_the_window_may_have_been_cut() -> None:
     server = Server(tokens_each=100)
 
     async def scenario(embedder: EndpointEmbedder, clock: Clock) -> None:
-        for _ in range(2):
-            assert await embedder.embed("a text of rare words") is None
+        found = await embedder.embed("a text of rare words")
+        assert found is not None and (found.vector, found.cost_nusd) == (None, 2000), "it is paid for, and not matched by"
+        assert await embedder.embed("a text of rare words") is None
         assert len(server.asked) == 1, "nor is it asked for twice"
 
     with_endpoint(server, scenario, context=100)

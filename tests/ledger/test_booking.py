@@ -8,8 +8,8 @@ import pytest
 
 from gateway.attempt import Attempt
 from gateway.ledger.base import Entry
-from gateway.ledger.booking import settle_background
-from gateway.policy.catalog import Model, TokenPrice
+from gateway.ledger.booking import settle, settle_background
+from gateway.policy.catalog import Model, PriceFrom, TokenPrice
 from gateway.usage import Usage
 from tests.ledger.entries import entry
 
@@ -55,3 +55,36 @@ def test_an_unknown_price_makes_the_cost_unknown(purpose: str) -> None:
 def test_nothing_asked_costs_nothing(purpose: str) -> None:
     one = settled(purpose)
     assert (one.cost_nusd, one.overhead_nusd, one.baseline_nusd, one.usage) == (0, 0, 0, None)
+
+
+def test_a_hedge_that_lost_is_overhead_and_every_other_attempt_is_cost() -> None:
+    attempts = [
+        Attempt("p", "known", outcome="error", usage=Usage(1, 1)),
+        Attempt("p", "known", outcome="lost_hedge", usage=Usage(100, 0, estimated=True)),
+        Attempt("p", "known", outcome="unconvincing", usage=Usage(1, 2), ttft_ms=1.0),
+        Attempt("p", "known", outcome="cancelled", usage=Usage(2, 1), ttft_ms=1.0),
+        answered_by("known"),
+    ]
+    one = entry("b-1", overhead_nusd=7)  # what looking in the cache cost
+    settle(one, attempts, MODELS, MODELS["known"], attempts[-1])
+    assert [a.cost_nusd for a in one.attempts] == [6, 200, 10, 8, 40]
+    assert (one.cost_nusd, one.overhead_nusd, one.baseline_nusd) == (6 + 10 + 8 + 40, 7 + 200, 40)
+    assert one.saved_nusd == 40 - 64 - 207
+
+
+def test_a_hedge_without_a_price_makes_the_cost_unknown() -> None:
+    attempts = [Attempt("p", "unknown", outcome="lost_hedge", usage=Usage(100, 0)), answered_by("known")]
+    one = entry("b-1", overhead_nusd=7)
+    settle(one, attempts, MODELS, MODELS["known"], attempts[-1])
+    assert (one.cost_nusd, one.overhead_nusd, one.saved_nusd) == (None, 7, None)
+
+
+@pytest.mark.parametrize(("at", "cost_nusd"), [(999.0, 40), (1000.0, 80), (5000.0, 80)])
+def test_an_entry_is_priced_by_what_held_when_it_was_made(at: float, cost_nusd: int) -> None:
+    dearer = TokenPrice(input=4_000, output=8_000, cached_input=4_000, cache_write=4_000, source="a test")
+    dated = Model("known", "p", "known-1", None, dearer, prices=(PriceFrom(0.0, PRICE), PriceFrom(1000.0, dearer)))
+    one, other, models = entry("b-1", at=at), entry("b-2", at=at), {"known": dated}
+    settle(one, [answered_by("known")], models, dated)
+    settle_background(other, [answered_by("known")], models)
+    assert (one.cost_nusd, one.baseline_nusd, other.cost_nusd) == (cost_nusd, cost_nusd, other.cost_nusd)
+    assert sum(a.cost_nusd or 0 for a in other.attempts) == cost_nusd

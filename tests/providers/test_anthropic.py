@@ -7,6 +7,7 @@ import json
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from anthropic.types import (
     Message,
@@ -20,7 +21,7 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from pydantic import TypeAdapter
 
-from gateway.chat import TOKENS_MAX, data_of, read_head
+from gateway.chat import data_of, read_head
 from gateway.chat_forms import assemble
 from gateway.errors import ClientError, UpstreamError
 from gateway.policy.catalog import Model
@@ -32,6 +33,7 @@ from gateway.providers.http import HttpClient
 from gateway.providers.sse import EventParser, event_data
 from gateway.request import ChatRequest
 from gateway.usage import Usage
+from gateway.wire_usage import TOKENS_MAX
 from tests.scripted_server import CUT, HANG, Reply, Request, ScriptedServer, Step, json_reply, split, sse_reply
 
 KEY = "sk-ant-test-0123456789"
@@ -453,7 +455,7 @@ def test_a_stream_in_the_openai_dialect() -> None:
     assert [c.choices[0].finish_reason for c in chunks if c.choices] == [None, None, None, None, "stop"]
     assert chunks[-1].choices == []
     assert chunks[-1].usage == CompletionUsage(prompt_tokens=25, completion_tokens=15, total_tokens=40)
-    assert [(p.has_content, p.chars, p.is_usage_only, p.is_end) for p in pieces] == [
+    assert [(p.has_content, len(p.text), p.is_usage_only, p.is_end) for p in pieces] == [
         (False, 0, False, False),
         (True, 5, False, False),
         (True, 6, False, False),
@@ -494,6 +496,31 @@ def test_what_a_thinking_model_said_can_be_said_back() -> None:
     message = json.loads(assemble(p.data for p in pieces if p.data))["choices"][0]["message"]
     [_, said] = translated(messages=[{"role": "user", "content": "Hi"}, message])["messages"]
     assert [b["type"] for b in said["content"]] == ["thinking", "redacted_thinking", "text", "tool_use", "tool_use", "tool_use"]
+
+
+def test_for_how_long_its_cache_keeps_what_was_written_and_the_tier_are_told() -> None:
+    written = {"ephemeral_5m_input_tokens": 10, "ephemeral_1h_input_tokens": 90}
+    usage = {"input_tokens": 5, "output_tokens": 9, "cache_creation_input_tokens": 100, "cache_creation": written}
+    told = Usage(input=105, output=9, cache_write=100, cache_write_1h=90, service="batch")
+    whole, _ = run(ask([json_reply({**WHOLE, "usage": {**usage, "service_tier": "batch"}})], call_of()))
+    assert whole[0].usage == told
+    begun: Any = {**usage, "service_tier": "batch"}
+    pieces, _ = run(ask([sse_reply(start(**begun), *text_block(0, "x"), *finish(output_tokens=9))], call_of(stream=True)))
+    assert pieces[-2].usage == told
+    usual, _ = run(ask([json_reply({**WHOLE, "usage": {**usage, "service_tier": "standard"}})], call_of()))
+    assert usual[0].usage == msgspec.structs.replace(told, service=None)
+
+
+@pytest.mark.parametrize("usage", ["?", ["?"], {"input_tokens": "?"}, {"input_tokens": 3, "cache_creation": 7}, None])
+def test_an_answer_is_not_lost_for_a_count_that_cannot_be_read(usage: Any) -> None:
+    whole, _ = run(ask([json_reply({**WHOLE, "usage": usage})], call_of()))
+    assert whole[0].usage is None and whole[0].is_end
+    begun: Any = event("message_start", message={**WHOLE, "content": [], "stop_reason": None, "usage": usage})
+    delta = {"stop_reason": "end_turn", "stop_sequence": None}
+    ended = [event("message_delta", delta=delta, usage=usage), event("message_stop")]
+    pieces, _ = run(ask([sse_reply(begun, *text_block(0, "x"), *ended)], call_of(stream=True)))
+    assert [p.usage for p in pieces if p.usage] == []
+    assert pieces[-1].is_end
 
 
 def test_a_later_count_wins_and_what_it_leaves_out_stays() -> None:
@@ -597,7 +624,7 @@ def test_a_refusal_says_why() -> None:
 
 def test_a_stream_may_be_sent_as_plain_text() -> None:
     pieces, _ = run(ask([Reply(HELLO, 200, {"content-type": "text/plain"})], call_of(stream=True)))
-    assert sum(p.chars for p in pieces) == len("Hello world!")
+    assert sum(len(p.text) for p in pieces) == len("Hello world!")
 
 
 def test_usage_that_nobody_counted_is_not_made_up() -> None:
@@ -615,7 +642,7 @@ def test_usage_that_nobody_counted_is_not_made_up() -> None:
 def test_blocks_and_events_of_unknown_types_are_passed_over() -> None:
     unknown = [event("moon_phase", phase=3), *block(0, {"type": "hologram", "x": 1}, {"type": "hologram_delta", "x": 2})]
     pieces, _ = run(ask([sse_reply(start(), b": comment\n\n", *unknown, *text_block(1, "x"), *finish())], call_of(stream=True)))
-    assert [p.chars for p in pieces if p.has_content] == [1]
+    assert [len(p.text) for p in pieces if p.has_content] == [1]
 
 
 @settings(deadline=None)
@@ -631,7 +658,7 @@ def test_the_network_may_cut_a_stream_anywhere(cuts: list[int], crlf: bool) -> N
             for e in parser.feed(part):
                 data = event_data(e)
                 pieces += translation.feed(data) if data is not None else []
-        return [(*(json.loads(data_of(p.data)).get(k) for k in ("choices", "usage")), p.chars, p.usage) for p in pieces if p.data]
+        return [(*(json.loads(data_of(p.data)).get(k) for k in ("choices", "usage")), p.text, p.usage) for p in pieces if p.data]
 
     assert translate(split(wire, cuts)) == translate([wire])
 
@@ -647,7 +674,7 @@ def test_chunk_sizes_do_not_show_over_http(size: int) -> None:
 def _timeless(piece: Piece) -> Any:
     fields = json.loads(data_of(piece.data)) if piece.data else {}
     fields.pop("created", None)
-    return fields, piece.chars, piece.has_content, piece.usage, piece.is_end
+    return fields, piece.text, piece.has_content, piece.usage, piece.is_end
 
 
 # --- what goes wrong

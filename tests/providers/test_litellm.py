@@ -278,7 +278,7 @@ def test_a_stream(vendor: str) -> None:
     assert chunks[-1].choices == []
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.total_tokens == 7
-    assert [p.chars for p in pieces if p.has_content] == [3, 2]
+    assert [len(p.text) for p in pieces if p.has_content] == [3, 2]
     assert pieces[0].has_content is False
     assert [(p.is_usage_only, p.is_end) for p in pieces[-2:]] == [(True, False), (False, True)]
     assert pieces[-2].usage == Usage(input=5, output=2, cached_input=3)
@@ -290,8 +290,37 @@ def test_a_whole_answer(vendor: str) -> None:
     [piece], _ = run(ask([json_reply(WHOLE)], call_of(), vendor))
     answer = ChatCompletion.model_validate_json(piece.data, strict=True)
     assert (answer.id, answer.choices[0].message.content, answer.choices[0].finish_reason) == ("c-2", "Hello", "stop")
-    assert (piece.is_end, piece.has_content, piece.chars) == (True, True, 5)
+    assert (piece.is_end, piece.has_content, piece.text) == (True, True, "Hello")
     assert piece.usage == Usage(input=5, output=2, cached_input=3)
+
+
+THOUGHT: dict[str, Any] = {
+    **{"prompt_tokens": 40, "completion_tokens": 12, "total_tokens": 52},
+    "prompt_tokens_details": {"cached_tokens": 8, "audio_tokens": 4},
+    "completion_tokens_details": {"reasoning_tokens": 7, "audio_tokens": 3},
+}
+THOUGHT_BESIDE = {**THOUGHT, "completion_tokens": 5}  # as xAI counts: 40 + 5 + 7
+
+
+@needs_litellm
+@pytest.mark.parametrize(("vendor", "usage"), [("openai", THOUGHT), ("xai", THOUGHT_BESIDE)])
+def test_parts_of_a_count_and_reasoning_that_stands_beside_it(vendor: str, usage: dict[str, Any]) -> None:
+    counted = Usage(input=40, output=12, cached_input=8, reasoning=7, audio_input=4, audio_output=3)
+    [piece], _ = run(ask([json_reply({**WHOLE, "usage": usage})], call_of(), vendor))
+    assert piece.usage == counted
+    tail = [chunk({}, "stop"), chunk({}, choices=[], usage=usage), DONE]
+    pieces, _ = run(ask([sse_reply(BEGIN, chunk({"content": "Hi"}), *tail)], call_of(stream=True), vendor))
+    assert pieces[-2].usage == counted
+
+
+@needs_litellm
+def test_the_tier_and_how_long_its_cache_keeps_what_was_written() -> None:
+    [piece], _ = run(ask([json_reply({**WHOLE, "service_tier": "flex"})], call_of()))
+    assert piece.usage == Usage(input=5, output=2, cached_input=3, service="flex")
+    kept = {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 2}
+    usage = {**CLAUDE_USAGE, "output_tokens": 9, "cache_creation": kept, "service_tier": "batch"}
+    [piece], _ = run(ask([json_reply({**CLAUDE, "usage": usage})], call_of(), "anthropic"))
+    assert piece.usage == Usage(input=9, output=9, cached_input=3, cache_write=2, cache_write_1h=2, service="batch")
 
 
 @needs_litellm

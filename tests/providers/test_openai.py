@@ -53,7 +53,7 @@ def test_whole_request_does_not_ask_for_stream_options() -> None:
 def test_whole_answer_passes_unchanged() -> None:
     body = json.dumps(WHOLE, indent=3).encode()
     (piece,), _ = asked(json_reply(body), call(is_stream=False))
-    assert piece == Piece(body, has_content=True, chars=8, usage=COUNTED, finish="stop", is_end=True)
+    assert piece == Piece(body, has_content=True, text="Hi there", usage=COUNTED, finish="stop", is_end=True)
 
 
 def test_stream_passes_unchanged_without_its_terminator() -> None:
@@ -63,7 +63,7 @@ def test_stream_passes_unchanged_without_its_terminator() -> None:
     assert [p.finish for p in pieces] == [None, None, None, "stop", None, None]
     assert [p.is_usage_only for p in pieces] == [False, False, False, False, True, False]
     assert [p.usage for p in pieces if p.usage] == [COUNTED]
-    assert sum(p.chars for p in pieces) == len("Hi thére 😀")
+    assert sum(len(p.text) for p in pieces) == len("Hi thére 😀")
 
 
 @pytest.mark.timeout(60)

@@ -1,0 +1,54 @@
+"""What an answer has said that its provider has not counted: kept while it comes, counted by us if nobody else does."""
+
+from __future__ import annotations
+
+import io
+
+import msgspec
+
+from gateway.pricing.tokens import COUNTED_CHARS_MAX, TokenCounter, tokens_read
+from gateway.request import ChatRequest
+from gateway.usage import Usage
+
+
+class Uncounted:
+    """The text since the provider's last count. No more than COUNTED_CHARS_MAX characters are held, the rest is measured.
+
+    chars: how long it is.
+    """
+
+    def __init__(self) -> None:
+        self._text = io.StringIO()
+        self.chars = 0
+
+    def heard(self, text: str) -> None:
+        """So much more has come."""
+        before = self.chars
+        self.chars = after = before + len(text)
+        if after <= COUNTED_CHARS_MAX:
+            self._text.write(text)
+        elif before < COUNTED_CHARS_MAX:
+            self._text.write(text[: COUNTED_CHARS_MAX - before])
+
+    def clear(self) -> None:
+        """The provider has counted all that came."""
+        if self.chars:
+            self._text, self.chars = io.StringIO(), 0
+
+    def tokens(self, counter: TokenCounter) -> int:
+        text = self._text.getvalue()
+        counted = counter.count(text) if text else 0
+        return counted if self.chars <= len(text) else round(counted * self.chars / len(text))
+
+
+def completed(told: Usage | None, request: ChatRequest, uncounted: Uncounted, counter: TokenCounter) -> Usage:
+    """The usage of an answer that is owed though its provider did not count all of it, marked as an estimate.
+
+    told: the provider's last count, `estimated` if it said that it was not its last word; what it knows of the input (cached,
+    written into its cache) stands.
+    """
+    said = told or Usage()
+    wrote = uncounted.tokens(counter)
+    # A count that is not the last word may or may not have in it what has come; one that was complete has not.
+    output = max(wrote, said.output) if said.estimated else said.output + wrote
+    return msgspec.structs.replace(said, input=said.input or tokens_read(request, counter), output=output, estimated=True)
