@@ -9,9 +9,11 @@ from pathlib import Path
 
 from gateway.errors import ConfigError, UsageError
 from gateway.loopback import is_loopback
+from gateway.policy.grammar import seconds
 
 WORKERS_MAX = 256
 GRACE_S_MAX = 3600
+RETENTION_MIN_S = 86_400
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -29,6 +31,9 @@ class Settings:
     workers: how many processes serve. worker: which of them this one is, from 1; None for one that is alone, or that starts
     the others. metrics_folder: where a worker and the others tell each other what they have counted; None for one that is alone.
     grace_s: what answers in flight get to finish when the gateway is told to stop.
+    ledger: the embedded ledger's file; ledger_url: the PostgreSQL that holds the ledger and the keys instead, None without one.
+    retention_s: months that ended so long ago are dropped from the ledger; None to keep them all.
+    has_prompt_ids: whether the templates of prompts are found.
     """
 
     policy: Path
@@ -36,6 +41,9 @@ class Settings:
     port: int = 8080
     data_dir: Path = Path(".turnout")
     ledger: Path = Path(".turnout/ledger.db")
+    ledger_url: str | None = field(default=None, repr=False)  # may hold a password
+    retention_s: float | None = None
+    has_prompt_ids: bool = True
     is_insecure: bool = False
     workers: int = 1
     worker: int | None = None
@@ -75,13 +83,16 @@ def load_settings(
 ) -> Settings:
     """Settings from flags (None where not given) and the environment. Raises ConfigError."""
     env = os.environ if env is None else env
-    data_dir = Path(env.get("TURNOUT_DATA_DIR") or ".turnout")
+    data_dir = data_folder(env)
     return Settings(
         policy=Path(policy or env.get("TURNOUT_POLICY") or default_policy()),
         host=host or env.get("TURNOUT_HOST") or "127.0.0.1",
         port=_port(port if port is not None else env.get("TURNOUT_PORT") or 8080),
         data_dir=data_dir,
         ledger=_ledger_path(env.get("TURNOUT_LEDGER_URL"), data_dir),
+        ledger_url=_ledger_url(env.get("TURNOUT_LEDGER_URL")),
+        retention_s=_retention_s(env.get("TURNOUT_LEDGER_RETENTION")),
+        has_prompt_ids=_is_on(env, "TURNOUT_PROMPT_IDS"),
         is_insecure=is_insecure,
         workers=_workers(workers if workers is not None else env.get("TURNOUT_WORKERS") or 1),
         worker=worker,
@@ -92,6 +103,11 @@ def load_settings(
         admin_key=env.get("TURNOUT_ADMIN_KEY") or None,
         redis_url=env.get("TURNOUT_REDIS_URL") or env.get("REDIS_URL") or None,
     )
+
+
+def data_folder(env: Mapping[str, str]) -> Path:
+    """Where everything lies that the gateway keeps, as the environment says."""
+    return Path(env.get("TURNOUT_DATA_DIR") or ".turnout")
 
 
 def default_policy() -> Path:
@@ -151,11 +167,38 @@ def _megabytes(env: Mapping[str, str], name: str, default: int) -> int:
     return int(size * 1024 * 1024)
 
 
+def _is_on(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name) or "on"
+    if text not in ("on", "off"):
+        raise ConfigError(f"{name} is {text!r}; give on or off")
+    return text == "on"
+
+
 def _ledger_path(url: str | None, data_dir: Path) -> Path:
-    if not url:
+    if not url or _is_postgres(url):
         return data_dir / "ledger.db"
     if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
         return Path(url.removeprefix("sqlite:///"))
-    if url.startswith("postgres"):
-        raise ConfigError("TURNOUT_LEDGER_URL: PostgreSQL is not supported yet; use sqlite:///path/to/ledger.db")
-    raise ConfigError(f"TURNOUT_LEDGER_URL {url!r} is not a ledger's address; use sqlite:///path/to/ledger.db")
+    scheme, _, _ = url.partition(":")  # the rest may hold a password
+    known = "sqlite:///path/to/ledger.db or postgresql://user:password@host:5432/database"
+    raise ConfigError(f"TURNOUT_LEDGER_URL, which begins with {scheme[:20]!r}, is not a ledger's address; use {known}")
+
+
+def _ledger_url(url: str | None) -> str | None:
+    return url if url and _is_postgres(url) else None
+
+
+def _is_postgres(url: str) -> bool:
+    return url.startswith(("postgresql://", "postgres://"))
+
+
+def _retention_s(text: str | None) -> float | None:
+    if not text:
+        return None
+    try:
+        age_s = seconds(text)
+    except ValueError as exc:
+        raise ConfigError(f"TURNOUT_LEDGER_RETENTION: {exc}") from exc
+    if age_s < RETENTION_MIN_S:
+        raise ConfigError(f"TURNOUT_LEDGER_RETENTION is {text!r}; give at least 1d, such as 400d, or nothing to keep all")
+    return age_s

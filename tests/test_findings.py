@@ -14,9 +14,12 @@ from gateway.cli.finding import Finding
 from gateway.cli.findings import find_all, find_models
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.loading import load_policy
+from gateway.policy.grammar import day
 from gateway.policy.model import Candidate
+from gateway.pricing.book import shipped_book
 from gateway.providers import litellm
 from gateway.settings import Settings
+from tests.pricing.tables import map_bytes
 from tests.redis_server import RedisServer
 
 
@@ -131,3 +134,43 @@ def test_the_cache_is_found_in_memory_or_in_redis_or_nowhere(tmp_path: Path) -> 
     assert "connection" in gone.what and "secret" not in gone.what
     (wrong,) = of_cache(tmp_path, ", cache: {mode: exact}", "http://h")
     assert wrong.level == "broken"
+
+
+PRICED = """
+version: 1
+providers: {p: {kind: openai, base_url: "http://127.0.0.1:9/v1"}}
+models: {m: {provider: p, id: x, price: {input: 1, output: 2}}}
+baseline: m
+routes: [{name: all, model: m}]
+"""
+
+
+def prices_found(folder: Path) -> list[Finding]:
+    (folder / "policy.yaml").write_text(PRICED)
+    settings = Settings(folder / "policy.yaml", data_dir=folder / "data", ledger=folder / "ledger.db")
+    return [finding for finding in find_all(settings) if finding.thing == "prices"]
+
+
+def test_the_map_in_use_is_named_with_its_day(tmp_path: Path) -> None:
+    (shipped,) = prices_found(tmp_path)
+    assert shipped == Finding("ok", "prices", f"every model has one; the shipped price map is of {shipped_book().date}")
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data" / "prices.json"
+    file.write_bytes(map_bytes({}, "2099-01-31"))
+    (own,) = prices_found(tmp_path)
+    assert own == Finding("ok", "prices", f"every model has one; the price map {file} is of 2099-01-31")
+
+
+def test_a_map_that_has_grown_old_is_to_be_refreshed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = day(shipped_book().date) + 181 * 86_400
+    monkeypatch.setattr("gateway.cli.findings.time.time", lambda: later)
+    old = prices_found(tmp_path)[0]
+    assert (old.level, old.what) == ("missing", f"the shipped price map is of {shipped_book().date}, 181 days old")
+    assert old.remedy == "turnout prices refresh; or give `price:` in the policy"
+
+
+def test_a_map_that_cannot_be_read_is_broken(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "prices.json").write_text("{")
+    (broken,) = prices_found(tmp_path)
+    assert broken.level == "broken" and "write it anew with `turnout prices refresh`" in broken.what

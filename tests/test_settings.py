@@ -84,17 +84,34 @@ def test_ledger_has_an_address(url: str, path: str) -> None:
     assert load_settings({"TURNOUT_LEDGER_URL": url}).ledger == Path(path)
 
 
+@pytest.mark.parametrize("url", ["postgresql://u:secret@h/db", "postgres://h/db"])
+def test_a_shared_ledger_has_an_address_that_is_not_shown(url: str) -> None:
+    settings = load_settings({"TURNOUT_LEDGER_URL": url})
+    assert settings.ledger_url == url
+    assert "secret" not in repr(settings)
+    assert load_settings({"TURNOUT_LEDGER_URL": "sqlite:///l.db"}).ledger_url is None
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("400d", 400 * 86_400.0), ("", None), ("24h", 86_400.0)])
+def test_the_ledger_is_kept_as_long_as_is_said(text: str, seconds: float | None) -> None:
+    assert load_settings({"TURNOUT_LEDGER_RETENTION": text}).retention_s == seconds
+
+
 @pytest.mark.parametrize(
     ("env", "said"),
     [
-        ({"TURNOUT_LEDGER_URL": "postgresql://h/db"}, "PostgreSQL is not supported yet"),
         ({"TURNOUT_LEDGER_URL": "sqlite:///"}, "is not a ledger's address"),
         ({"TURNOUT_LEDGER_URL": "/tmp/l.db"}, "is not a ledger's address"),
+        ({"TURNOUT_LEDGER_URL": "mysql://u:secret@h/d"}, "begins with 'mysql'"),
+        ({"TURNOUT_LEDGER_RETENTION": "1h"}, "give at least 1d"),
+        ({"TURNOUT_LEDGER_RETENTION": "a year"}, "TURNOUT_LEDGER_RETENTION: a duration"),
+        ({"TURNOUT_PROMPT_IDS": "maybe"}, "TURNOUT_PROMPT_IDS is 'maybe'; give on or off"),
     ],
 )
-def test_what_is_not_built_yet_is_refused_not_ignored(env: dict[str, str], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_what_cannot_be_used_is_refused_not_ignored(env: dict[str, str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said) as caught:
         load_settings(env)
+    assert "secret" not in str(caught.value)
 
 
 def test_the_cache_is_in_the_redis_named_for_it_else_in_the_one_there_is() -> None:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import http.client
 import importlib.util
-import os
 import socket
-import sqlite3
-import tempfile
 import time
 import urllib.error
 import urllib.parse
@@ -16,19 +13,22 @@ from collections.abc import Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from gateway.cli.budgets_findings import find_budgets
 from gateway.cli.cache_findings import find_cache
 from gateway.cli.finding import Finding
 from gateway.cli.key_findings import find_keys, find_unmatched
+from gateway.cli.ledger_findings import find_ledger
 from gateway.cli.limits_findings import find_limits
 from gateway.cli.process_findings import find_spool, find_workers
 from gateway.errors import ConfigError
-from gateway.ledger import price, sqlite
 from gateway.loading import load_router
 from gateway.policy import schema_models
 from gateway.policy.catalog import BusyPrice, Provider
 from gateway.policy.compile import Policy
 from gateway.policy.errors import PolicyError
+from gateway.policy.grammar import day
 from gateway.policy.model import Candidate
+from gateway.pricing.book import open_book
 from gateway.providers import litellm
 from gateway.providers.local import LocalModelError, find_weights
 from gateway.settings import Settings, check_address
@@ -61,9 +61,12 @@ def find_all(settings: Settings) -> Iterator[Finding]:
         yield Finding("broken", "address", str(exc))
     try:
         router = load_router(settings.policy)
-    except (PolicyError, ConfigError) as exc:
+    except PolicyError as exc:
         for line in str(exc).splitlines():
             yield Finding("broken", "policy", line, "mend it; turnout policy check FILE says the same")
+        return
+    except ConfigError as exc:  # something that the policy needs: the file itself, the price map, a classifier's artifact
+        yield Finding("broken", "policy", str(exc))
         return
     policy = router.policy
     yield Finding("ok", "policy", f"{settings.policy} ({policy.hash}): {len(policy.routes)} routes, {len(policy.models)} models")
@@ -71,12 +74,13 @@ def find_all(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "classifier", f"{router.classifier.name} {router.classifier.version}")
     yield from find_unmatched(policy, keys.held)
     yield from find_models(policy, _candidates(policy))
-    yield from _prices(policy)
-    yield from _ledger(settings)
+    yield from _prices(policy, settings.data_dir)
+    yield from find_ledger(settings)
     yield from find_spool(settings)
     yield from find_workers(settings, policy)
     yield from find_cache(settings, router)
     yield from find_limits(settings, policy)
+    yield from find_budgets(settings, policy)
     for name, provider in policy.providers.items():
         if any(m.provider == name for m in policy.models.values()) and name not in policy.unavailable:
             yield from _reach(name, provider)
@@ -123,54 +127,28 @@ def _host(url: str) -> str:
     return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
 
 
-def _prices(policy: Policy) -> Iterator[Finding]:
-    age_days = (time.time() - time.mktime(time.strptime(price.price_map_date(), "%Y-%m-%d"))) / 86400
+def _prices(policy: Policy, data_dir: Path) -> Iterator[Finding]:
+    try:
+        book = open_book(data_dir)
+    except ConfigError as exc:
+        yield Finding("broken", "prices", str(exc))
+        return
+    whose = "the shipped price map" if book.path is None else f"the price map {book.path}"
+    age_days = (time.time() - day(book.date)) / 86400
     if age_days > PRICES_OLD_DAYS:
-        said = f"the shipped price map is of {price.price_map_date()}, {age_days:.0f} days old"
-        yield Finding("missing", "prices", said, "upgrade Turnout, or give `price:` in the policy")
+        remedy = "turnout prices refresh; or give `price:` in the policy"
+        yield Finding("missing", "prices", f"{whose} is of {book.date}, {age_days:.0f} days old", remedy)
     unknown = [name for name, m in policy.models.items() if m.price is None]
     if unknown:
         remedy = "give `price:` or `gpu:` in the policy, else their spend is unknown"
         yield Finding("missing", "prices", f"price: unknown for {', '.join(unknown)}", remedy)
     else:
-        yield Finding("ok", "prices", f"every model has one; the shipped map is of {price.price_map_date()}")
+        yield Finding("ok", "prices", f"every model has one; {whose} is of {book.date}")
     if policy.baseline is None:
         yield Finding("missing", "baseline", "no `baseline:` in the policy", "name the model that savings are counted against")
     elif isinstance(policy.models[policy.baseline].price, BusyPrice):
         remedy = "give it tokens_per_second, or name a model with token prices"
         yield Finding("missing", "baseline", f"'{policy.baseline}' is paid by machine time, so savings are unknown", remedy)
-
-
-def _ledger(settings: Settings) -> Iterator[Finding]:
-    if not os.path.lexists(settings.ledger):
-        yield _ledger_to_be(settings.ledger)
-        return
-    try:
-        db = sqlite.connect(settings.ledger)
-    except ConfigError as exc:
-        yield Finding("broken", "ledger", str(exc))
-        return
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        db.rollback()
-        (count,) = db.execute("SELECT count(*) FROM entry").fetchone()
-        yield Finding("ok", "ledger", f"{settings.ledger}: writable, {count} entries")
-    except sqlite3.Error as exc:
-        yield Finding("broken", "ledger", f"{settings.ledger}: {exc}", "make it writable, or set TURNOUT_DATA_DIR")
-    finally:
-        db.close()
-
-
-def _ledger_to_be(path: Path) -> Finding:
-    """Whether the gateway could make it. Nothing is left behind: not the file, and none of its folders."""
-    folder = next((p for p in path.absolute().parents if os.path.lexists(p)), Path("/"))
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as exc:
-        said = f"{path} is not there and cannot be made: {exc.strerror or exc}: {folder}"
-        return Finding("broken", "ledger", said, "make the folder writable, or set TURNOUT_DATA_DIR")
-    return Finding("ok", "ledger", f"{path}: not there yet; the gateway can make it")
 
 
 def _reach(name: str, provider: Provider) -> Iterator[Finding]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gateway.cli.finding import Finding
+from gateway.errors import ConfigError
 from gateway.keys.model import Held
-from gateway.keys.sqlite import SqliteKeys
-from gateway.keys.store import KeysUnavailable
+from gateway.keys.opening import open_keys
 from gateway.policy.compile import DIRECT, Policy
 from gateway.policy.permit import matches
 from gateway.settings import Settings
@@ -30,13 +30,14 @@ class FoundKeys:
 
 def find_keys(settings: Settings) -> FoundKeys:
     """Read them. Never raises."""
-    store = SqliteKeys(settings.keys)
     try:
-        held = store.held_unless_lost()
-    except KeysUnavailable as exc:
+        store = open_keys(settings)
+        try:
+            held = store.held_unless_lost()
+        finally:
+            store.close()
+    except ConfigError as exc:
         return FoundKeys((), Finding("broken", "keys", str(exc)))
-    finally:
-        store.close()
     if not held and settings.is_insecure:
         what = "no virtual key, and --insecure: whoever reaches this gateway is served"
         return FoundKeys(held, Finding("missing", "keys", what, "make one with `turnout keys create`"))

@@ -25,12 +25,12 @@ from gateway.cli.key_options import (
 from gateway.cli.table import table
 from gateway.errors import ConfigError
 from gateway.keys.model import VirtualKey, iso
+from gateway.keys.opening import open_keys
 from gateway.keys.secret import digest_of, new_id, new_secret
-from gateway.keys.sqlite import SqliteKeys
-from gateway.keys.store import NoSuchKey
-from gateway.ledger.spend import last_uses
-from gateway.ledger.sqlite import connect
+from gateway.keys.store import KeyStore, NoSuchKey
+from gateway.ledger.opening import open_reader
 from gateway.policy.permit import Permit
+from gateway.report.uses import last_uses
 from gateway.settings import load_settings
 
 HEADINGS = ("id", "name", "team", "state", "models", "routes", "limits", "tags", "expires", "last used")
@@ -43,8 +43,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     keys = commands.add_parser(
         "keys",
         help="virtual keys: make, list, rotate, revoke",
-        description="The gateway's own credentials, kept in the data directory ($TURNOUT_DATA_DIR). A gateway that runs sees a "
-        "change within a second.",
+        description="The gateway's own credentials, kept in the data directory ($TURNOUT_DATA_DIR), or in the PostgreSQL of "
+        "$TURNOUT_LEDGER_URL. A gateway that runs sees a change within a second.",
         epilog="example: turnout keys create --name ide --team search --model 'gpt-*' --requests 600/min",
     )
     kinds = keys.add_subparsers(dest="kind", metavar="ACTION", required=True)
@@ -194,8 +194,8 @@ def revoke_key(args: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _store() -> Iterator[SqliteKeys]:
-    store = SqliteKeys(load_settings().keys)
+def _store() -> Iterator[KeyStore]:
+    store = open_keys(load_settings())
     try:
         yield store
     finally:
@@ -204,15 +204,15 @@ def _store() -> Iterator[SqliteKeys]:
 
 def _last_uses() -> dict[str, float]:
     """When each key was last used, as far as the ledger can be read: a key must be found also when it cannot."""
-    path = load_settings().ledger
-    if not path.exists():
+    settings = load_settings()
+    if settings.ledger_url is None and not settings.ledger.exists():
         return {}
     try:
-        db = connect(path, read_only=True)
-    except ConfigError as exc:
+        reader = open_reader(settings)
+        try:
+            return last_uses(reader)
+        finally:
+            reader.close()
+    except (ConfigError, OSError) as exc:
         print(f"turnout: when keys were last used is not known: {exc}", file=sys.stderr)
         return {}
-    try:
-        return last_uses(db)
-    finally:
-        db.close()

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.cli.listen import bind
-from gateway.keys.sqlite import keys_exist
+from gateway.keys.opening import keys_exist
 from gateway.settings import Settings, check_address
 from gateway.workers import metrics_folder
 
@@ -36,7 +36,7 @@ def supervise(settings: Settings, command: Sequence[str]) -> int:
     Raises ConfigError when the address cannot be had. The first worker starts alone: what it cannot start with (a policy, a
     ledger) is said once, by it, and its exit status is ours.
     """
-    check_address(settings, has_keys=keys_exist(settings.keys))
+    check_address(settings, has_keys=keys_exist(settings))
     bind(settings, is_shared=False).close()  # fails if anybody listens there, another gateway's workers too
     holder = bind(settings, is_shared=True)  # keeps the address ours while workers come and go; never listens
     try:

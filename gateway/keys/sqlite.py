@@ -7,16 +7,14 @@ take them for never made, and serve everybody on this machine.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 
 from gateway.keys.model import Held, VirtualKey
+from gateway.keys.rows import COLUMNS, key_of, row_of
 from gateway.keys.store import KeysUnavailable, NoSuchKey
-from gateway.policy.limits import Rate
-from gateway.policy.permit import Globs, Permit
 
 VERSION = 1
 BUSY_TIMEOUT_MS = 5_000
@@ -32,7 +30,6 @@ CREATE TABLE secret (
     digest BLOB NOT NULL PRIMARY KEY, key TEXT NOT NULL REFERENCES key (id), until REAL
 ) STRICT, WITHOUT ROWID;
 """
-_COLUMNS = "id name team tags models routes limits created_at expires_at revoked_at".split()
 
 
 class SqliteKeys:
@@ -56,10 +53,9 @@ class SqliteKeys:
             if db is None or db.execute("PRAGMA user_version").fetchone()[0] == 0:  # another process is making it
                 return []
             query = "SELECT key.*, digest, until FROM key JOIN secret ON secret.key = key.id ORDER BY n, until IS NULL, until"
-            return [Held(row["digest"], _key(row), row["until"]) for row in db.execute(query)]
+            return [Held(row["digest"], key_of(row), row["until"]) for row in db.execute(query)]
 
     def held_unless_lost(self) -> list[Held]:
-        """As held. Raises KeysUnavailable also where keys were made and none is there any more."""
         with self._errors():
             were_made = self._mark.exists()  # asked first: a key that is made in between is then found
         held = self.held()
@@ -71,11 +67,8 @@ class SqliteKeys:
         return held
 
     def add(self, key: VirtualKey, digest: bytes) -> None:
-        limits = [[unit, rate.amount, rate.window_s] for unit, rate in key.limits]
-        said = (key.id, key.name, key.team, json.dumps(dict(key.tags)), _json(key.permit.models), _json(key.permit.routes))
-        values = (*said, json.dumps(limits), key.created_at, key.expires_at, key.revoked_at)
         with self._writing() as db:
-            db.execute(f"INSERT INTO key ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})", values)
+            db.execute(f"INSERT INTO key ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})", row_of(key))
             db.execute("INSERT INTO secret (digest, key) VALUES (?, ?)", (digest, key.id))
             os.close(os.open(self._mark, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
 
@@ -156,15 +149,6 @@ class SqliteKeys:
             raise KeysUnavailable(f"cannot use the keys in '{self._path}': {reason}; {_remedy(exc)}") from exc
 
 
-def keys_exist(path: Path) -> bool:
-    """Whether any key was ever made there. Raises KeysUnavailable, also where they are lost."""
-    store = SqliteKeys(path)
-    try:
-        return bool(store.held_unless_lost())
-    finally:
-        store.close()
-
-
 def _remedy(exc: OSError | sqlite3.Error) -> str:
     # The low byte is what went wrong, the others say where. An error of Python's own sqlite3 has none.
     match getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF:
@@ -180,26 +164,4 @@ def _find(db: sqlite3.Connection, id_: str) -> VirtualKey:
     row = db.execute("SELECT * FROM key WHERE id = ?", (id_,)).fetchone()
     if row is None:
         raise NoSuchKey(id_)
-    return _key(row)
-
-
-def _key(row: sqlite3.Row) -> VirtualKey:
-    return VirtualKey(
-        id=row["id"],
-        created_at=row["created_at"],
-        name=row["name"],
-        team=row["team"],
-        tags=json.loads(row["tags"]),
-        permit=Permit(_globs(row["models"]), _globs(row["routes"])),
-        limits=tuple((unit, Rate(amount, window_s)) for unit, amount, window_s in json.loads(row["limits"])),
-        expires_at=row["expires_at"],
-        revoked_at=row["revoked_at"],
-    )
-
-
-def _json(globs: Globs | None) -> str | None:
-    return None if globs is None else json.dumps(globs)
-
-
-def _globs(text: str | None) -> Globs | None:
-    return None if text is None else tuple(json.loads(text))
+    return key_of(row)

@@ -31,6 +31,10 @@ class KeyStore(Protocol):
         """Every secret that was ever made, with its key as it is now, the oldest key first."""
         ...
 
+    def held_unless_lost(self) -> Sequence[Held]:
+        """As held. Raises KeysUnavailable also where keys were made and none is there any more."""
+        ...
+
     def add(self, key: VirtualKey, digest: bytes) -> None:
         """Keep a new key with its first secret."""
         ...

@@ -17,11 +17,16 @@ BATCH_MAX = 500
 EVERY_S = 60.0  # a process that shares the folder may end at any time
 
 
-async def replay(folder: Path, write: Callable[[list[Record]], Awaitable[None]], every_s: float = EVERY_S) -> None:
+async def replay(
+    folder: Path,
+    write: Callable[[list[Record]], Awaitable[None]],
+    every_s: float = EVERY_S,
+    looked: Callable[[], None] = lambda: None,
+) -> None:
     """Look at once and then every so often, until cancelled. write: returns when the records are in the store, or logged.
 
-    In the background, while requests are served: none of them needs these records, and neither a long spool nor a locked
-    database may keep a gateway that was killed from coming back.
+    looked: called after each look. In the background, while requests are served: none of them waits for these records, and
+    neither a long spool nor a locked database may keep a gateway that was killed from coming back.
     """
     while True:
         for path in await asyncio.to_thread(abandoned, folder):
@@ -29,6 +34,7 @@ async def replay(folder: Path, write: Callable[[list[Record]], Awaitable[None]],
                 await _replay_one(path, write)
             except OSError as exc:
                 log.error("cannot read the spool's '%s': %s; trying again in %g s", path, exc.strerror or exc, every_s)
+        looked()
         await asyncio.sleep(every_s)
 
 

@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.errors import ConfigError
-from gateway.ledger.base import Entry, Feedback, Record, new_uid
+from gateway.ledger.base import Entry, Feedback, Record, Template, new_uid
 
 log = logging.getLogger("turnout.ledger")
 
@@ -37,10 +37,12 @@ READ_BYTES = 64 * 1024
 PROBE = b" " * READ_BYTES  # more than nearly every record
 
 _encoder = msgspec.json.Encoder()
-_decoders: dict[bytes, msgspec.json.Decoder[Entry] | msgspec.json.Decoder[Feedback]] = {
+_decoders: dict[bytes, msgspec.json.Decoder[Entry] | msgspec.json.Decoder[Feedback] | msgspec.json.Decoder[Template]] = {
     b"e": msgspec.json.Decoder(Entry),
     b"f": msgspec.json.Decoder(Feedback),
+    b"t": msgspec.json.Decoder(Template),
 }
+_kinds: dict[type[Record], bytes] = {Entry: b"e", Feedback: b"f", Template: b"t"}
 
 
 @dataclass(eq=False)
@@ -170,9 +172,8 @@ class Spool:
 
 def encode(record: Record) -> bytes:
     """One line. Raises ValueError for what JSON cannot say."""
-    kind = b"e" if isinstance(record, Entry) else b"f"
     try:
-        rest = kind + _encoder.encode(record)
+        rest = _kinds[type(record)] + _encoder.encode(record)
     except (ValueError, TypeError, OverflowError, RecursionError) as exc:
         raise ValueError(f"not a value that the spool can keep: {exc}") from exc
     return b"%08x%b\n" % (zlib.crc32(rest), rest)

@@ -1,4 +1,4 @@
-"""Writes entries, and the feedback on them, off the hot path, in batches, and loses none.
+"""Writes entries, the feedback on them, and what is known of prompt templates, off the hot path, in batches, and loses none.
 
 A record is in the spool when `put` returns, and from then on outlives the process. It waits in memory as well, to be
 found and written soon; what has no place there is read from the spool again when its turn comes. While neither the spool
@@ -12,13 +12,14 @@ import asyncio
 import itertools
 import logging
 from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import msgspec
 
 from gateway.errors import LedgerUnavailable
-from gateway.ledger.base import Entry, Feedback, LedgerStore, Record
+from gateway.ledger.base import Entry, Feedback, GpuUse, LedgerStore, Part, Record
 from gateway.ledger.replay import replay
 from gateway.ledger.spool import Damage, Segment, Spool, read_segment
 
@@ -55,6 +56,8 @@ class LedgerWriter:
         self._writing: list[Waiting] = []
         self._left: deque[_Stretch] = deque()
         self._wake = asyncio.Event()
+        self._put = self._stored = 0  # how many records, since the start
+        self._progress, self._replayed = asyncio.Condition(), asyncio.Event()
         self._is_closing = False
         self._task: asyncio.Task[None] | None = None
         self._replay: asyncio.Task[None] | None = None
@@ -69,10 +72,12 @@ class LedgerWriter:
     def start(self) -> None:
         """Begin to write, and to bring in what earlier processes have left."""
         self._task = asyncio.create_task(self._run(), name="ledger-writer")
-        self._replay = asyncio.create_task(replay(self._spool.folder, self._write), name="ledger-replay")
+        self._replay = asyncio.create_task(
+            replay(self._spool.folder, self._write, looked=self._replayed.set), name="ledger-replay"
+        )
 
     def reserve(self) -> None:
-        """Take a place for one request's entry, or for one feedback; `put` fills it. Raises LedgerUnavailable."""
+        """Take a place for one request's entry, or for one other record; `put` fills it. Raises LedgerUnavailable."""
         is_bare = self.last_error is not None or self._exposed >= EXPOSED_MAX
         if is_bare and self._spool.problem is not None and not self._spool.has_room():
             raise LedgerUnavailable("; ".join([*self.problems, "try again later"]))
@@ -87,6 +92,7 @@ class LedgerWriter:
         Then it waits in memory. Once the writer has ended it waits in the spool for the next start, or goes to the log.
         """
         segment = self._spooled(record)
+        self._put += 1
         if segment is not None:
             self._exposed -= 1
         if self._task is not None and self._task.done():
@@ -98,12 +104,20 @@ class LedgerWriter:
             self._pending.append((record, segment))
             self._wake.set()
 
+    async def written(self) -> None:
+        """Returns when the store has all that was put until now, and what earlier processes left. Give it a bound."""
+        put = self._put
+        await self._replayed.wait()
+        async with self._progress:
+            await self._progress.wait_for(lambda: self._stored >= put)
+
     async def find(self, request_id: str, key: str | None = None) -> Entry | None:
         """The latest entry with this id, with the feedback on it, written or in memory. key: of this key's only.
 
         What waits in the spool alone is not found: that is so only while the store has been failing for thousands of records.
         """
-        waiting = [r for r, _ in [*self._writing, *self._pending] if r.request_id == request_id]
+        records = [record for record, _ in [*self._writing, *self._pending]]
+        waiting = [r for r in records if isinstance(r, Entry | Feedback) and r.request_id == request_id]
         found = next((r for r in reversed(waiting) if isinstance(r, Entry) and key in (None, r.key)), None)
         if found is None:
             found = await asyncio.get_running_loop().run_in_executor(self._thread, self._store.find, request_id, key)
@@ -114,6 +128,14 @@ class LedgerWriter:
             return found
         # What was waiting may have been written while the store was asked.
         return msgspec.structs.replace(found, feedback=[*found.feedback, *(f for f in feedback if f not in found.feedback)])
+
+    async def settle_hour(self, model: str, hour: int, share: Callable[[Sequence[GpuUse]], Sequence[Entry]]) -> Sequence[Entry]:
+        """As the store's. share: called in the writer's thread. Raises OSError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._store.settle_hour, model, hour, share)
+
+    async def prune(self, before: float) -> Sequence[Part]:
+        """As the store's. Raises OSError."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._store.prune, before)
 
     async def aclose(self) -> None:
         """Write what is left, then stop. What cannot be written within CLOSE_S stays in the spool, or goes to the log."""
@@ -169,7 +191,10 @@ class LedgerWriter:
                     self._spool.stored(segment, count)
                 self._free += places
                 self._exposed -= sum(segment is None for _, segment in self._writing)
+                self._stored += len(self._writing)
                 self._writing = []
+                async with self._progress:
+                    self._progress.notify_all()
             if self._is_closing:
                 return
 
@@ -230,7 +255,7 @@ class LedgerWriter:
 
 
 def _noun(record: Record) -> str:
-    return "entry" if isinstance(record, Entry) else "feedback"
+    return type(record).__name__.lower()
 
 
 def _as_text(record: Record) -> str:

@@ -44,15 +44,28 @@ CREATE INDEX feedback_request_id ON feedback (request_id);
 INSERT INTO feedback VALUES (1, 'older', 4.0, 1.0, NULL, '[]');
 """
 
+FROM_3_TO_4 = """
+ALTER TABLE attempt ADD COLUMN seam TEXT;
+ALTER TABLE attempt ADD COLUMN seam_chars INTEGER;
+ALTER TABLE attempt ADD COLUMN is_hedge INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE entry ADD COLUMN uid TEXT;
+CREATE UNIQUE INDEX entry_uid ON entry (uid);
+ALTER TABLE feedback ADD COLUMN uid TEXT;
+ALTER TABLE feedback ADD COLUMN entry TEXT;
+CREATE UNIQUE INDEX feedback_uid ON feedback (uid);
+"""
+
 
 def as_of_layout(version: int, path: Path) -> None:
-    """version: 1 to 3."""
+    """version: 1 to 4."""
     db = sqlite3.connect(path)
     db.executescript(LAYOUT_1)
     if version >= 2:
         db.execute("ALTER TABLE attempt ADD COLUMN accept TEXT")
     if version >= 3:
         db.executescript(FROM_2_TO_3)
+    if version >= 4:
+        db.executescript(FROM_3_TO_4)
     db.execute(f"PRAGMA user_version = {version}")
     db.commit()
     db.close()

@@ -65,6 +65,31 @@ def test_closing_writes_everything_in_order_and_in_batches(tmp_path: Path) -> No
     assert shelf.is_closed
 
 
+def test_it_says_when_all_that_was_put_is_written(tmp_path: Path) -> None:
+    gate = threading.Event()
+    shelf = Shelf(gate=gate)
+
+    async def scenario() -> None:
+        writer = LedgerWriter(shelf, Spool(tmp_path), in_memory_max=3)  # so that some wait in the spool alone
+        writer.start()
+        await writer.written()
+        for i in range(8):
+            writer.reserve()
+            writer.put(entry(f"r-{i}"))
+        written = asyncio.create_task(writer.written())
+        await asyncio.sleep(0.2)
+        assert not written.done()
+        writer.reserve()
+        writer.put(entry("later"))
+        gate.set()
+        async with asyncio.timeout(10):
+            await written
+        assert {f"r-{i}" for i in range(8)} <= {r.request_id for r in shelf.kept if isinstance(r, Entry)}
+        await writer.aclose()
+
+    asyncio.run(scenario())
+
+
 def test_a_store_that_fails_is_tried_again_until_it_works(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shelf = Shelf(fails=2)
     caplog.set_level(logging.INFO, "turnout.ledger")
