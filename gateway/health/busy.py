@@ -29,6 +29,11 @@ class BusyMeter:
         self._running += 1
         return self._virtual_s
 
+    def so_far(self, started: float) -> float:
+        """The seconds of machine time that a call which still runs is charged by now: never more than `stop` will say."""
+        self._advance()
+        return self._virtual_s - started
+
     def stop(self, started: float) -> float:
         """A call ends: the seconds of machine time that it is charged."""
         self._advance()

@@ -78,6 +78,16 @@ class Pace:
         """Of output, the median over answers; None while too little is known."""
         return Distribution([self._speeds]).quantile(0.5) if self._speeds.total >= ENOUGH else None
 
+    def reading_share(self, tokens_out: int, took_s: float) -> float:
+        """Of the time that an answer took which came whole, the share in which the prompt was read: what its tokens leave over.
+
+        They are thought to be made at the speed that streams show; 0 while too little is known of that.
+        """
+        speed = self.tokens_per_s
+        if speed is None or took_s <= 0:
+            return 0.0
+        return max(1.0 - tokens_out / speed / took_s, 0.0)
+
     @property
     def latency_s(self) -> float:
         """What an answer takes just now: the worst of the last seconds, fading to what was usual lately. 0 if unknown."""

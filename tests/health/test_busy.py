@@ -25,6 +25,22 @@ def test_calls_side_by_side_share_the_time() -> None:
     assert meter.running == 0
 
 
+def test_what_a_call_is_charged_so_far_is_a_part_of_what_it_will_be() -> None:
+    clock = Clock(0.0)
+    meter = BusyMeter(clock)
+    first = meter.start()
+    clock.now = 2.0
+    assert meter.so_far(first) == 2.0  # its first content: it has read
+    second = meter.start()
+    clock.now = 6.0
+    assert meter.so_far(first) == 4.0
+    assert meter.so_far(second) == 2.0
+    assert meter.stop(first) == 4.0
+    clock.now = 7.0
+    assert meter.so_far(second) == 3.0
+    assert meter.stop(second) == 3.0
+
+
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 4)), max_size=60))
 def test_charges_add_up_to_the_busy_time(steps: list[tuple[int, int]]) -> None:
     """Each step: so many milliseconds pass, then a call begins, or the one of that number ends."""
@@ -36,8 +52,9 @@ def test_charges_add_up_to_the_busy_time(steps: list[tuple[int, int]]) -> None:
         clock.now += wait_ms / 1000
         busy_s += wait_ms / 1000 if running else 0.0
         if which in running:
+            read_s = meter.so_far(running[which])
             charge_s = meter.stop(running.pop(which))
-            assert charge_s >= 0
+            assert 0 <= read_s <= charge_s
             charged_s += charge_s
         elif len(steps) > 0:
             running[which] = meter.start()

@@ -146,6 +146,18 @@ def test_speed_is_the_median_over_answers() -> None:
     assert pace.tokens_per_s == pytest.approx(50.0, rel=0.05)
 
 
+def test_reading_takes_what_writing_leaves() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    assert pace.reading_share(100, 4.0) == 0.0, "nothing is known of the model's speed"
+    for _ in range(30):
+        pace.spoke(100, 2.0)  # 50 tokens/s
+    assert pace.reading_share(100, 4.0) == pytest.approx(0.5, abs=0.03)
+    assert pace.reading_share(0, 4.0) == 1.0
+    assert pace.reading_share(1000, 4.0) == 0.0, "it was quicker than usual"
+    assert pace.reading_share(10, 0.0) == 0.0
+
+
 def test_what_is_broken_off_counts_as_what_it_would_have_become() -> None:
     """Attempts that are given up at their 95th percentile must not make it fall."""
     clock = Clock()

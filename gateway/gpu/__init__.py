@@ -1,0 +1,1 @@
+"""Self-hosted models: what the machine was paid and what of it was used, settled by the hour."""
