@@ -10,9 +10,10 @@ from typing import TypeVar
 
 import msgspec
 
+from gateway.budgets.budgets import Budgets
+from gateway.budgets.claim import Claim
 from gateway.cache.base import CachedAnswer, CacheKey
 from gateway.cache.embedding_vectors import INLINE_BYTES_MAX, VectorCache, is_cacheable, vector_keys
-from gateway.chat import read_usage
 from gateway.draining import Drain
 from gateway.embeddings import EmbeddingsRequest, answer_of, read_answer, with_items
 from gateway.embeddings_decision import model_of, plan_for
@@ -26,7 +27,6 @@ from gateway.errors import (
 from gateway.execute import Execution
 from gateway.ledger.base import Entry, EntryOutcome
 from gateway.ledger.booking import outcome_of, settle
-from gateway.ledger.price import cost_nusd
 from gateway.ledger.writer import LedgerWriter
 from gateway.limits.allowance import Allowance
 from gateway.limits.limits import Limits
@@ -34,6 +34,7 @@ from gateway.metrics import Metrics
 from gateway.policy.catalog import Model
 from gateway.policy.model import Plan
 from gateway.policy.schema_models import OpenAIProvider
+from gateway.pricing.cost import cost_nusd
 from gateway.providers.http import HttpClient
 from gateway.providers.openai_embeddings import OpenAIEmbeddings
 from gateway.reply import ClientStalled, Headers, Sink
@@ -42,6 +43,7 @@ from gateway.running import Target
 from gateway.runtime import CurrentRuntime, Runtime
 from gateway.tenant import Tenant
 from gateway.usage import Usage
+from gateway.wire_usage import read_usage
 
 T = TypeVar("T")
 
@@ -65,6 +67,7 @@ class Work:
     execution: Execution | None = None
     compromise: str | None = None
     allowance: Allowance | None = None  # what is reserved of the caller's limits, if it has any
+    claim: Claim | None = None  # what is reserved of budgets, if the policy has any
     is_booked: bool = False
 
     @property
@@ -86,9 +89,11 @@ class EmbeddingsPipeline:
         limits: Limits,
         drain: Drain,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        budgets: Budgets,
     ) -> None:
         self._current, self._ledger, self._vectors, self._http = current, ledger, vectors, http
-        self._metrics, self._limits, self._drain, self._clock = metrics, limits, drain, clock
+        self._metrics, self._limits, self._budgets, self._drain, self._clock = metrics, limits, budgets, drain, clock
 
     async def handle(self, request: EmbeddingsRequest, tenant: Tenant, sink: Sink) -> None:
         """Answer one request through the sink, and book it, whatever happens."""
@@ -124,7 +129,16 @@ class EmbeddingsPipeline:
                 await work.allowance.reserve()
         model = work.model = model_of(policy, work.request, work.tenant.permit)
         plan = plan_for(policy, model)
-        work.entry.route, work.entry.decided_by, work.compromise = plan.route, plan.decided_by, plan.compromise
+        work.entry.route, work.entry.decided_by = plan.route, plan.decided_by
+        if policy.budgets:
+            work.claim = self._budgets.claim(
+                policy, work.request, work.tenant, work.entry.at, work.entry.uid or work.entry.request_id
+            )
+            # A rule that sends elsewhere lets it pass: no other model's vectors stand in for this one's.
+            within = await work.claim.within(plan, can_reroute=False)
+            assert isinstance(within, Plan), "nothing sends it elsewhere"
+            plan = within
+        work.compromise = plan.compromise
         await self._look(work, plan, model)
         missing = [place for place, answer in enumerate(work.kept) if answer is None]
         if missing and work.request.cache == "only":
@@ -139,7 +153,8 @@ class EmbeddingsPipeline:
     async def _look(self, work: Work, plan: Plan, model: Model) -> None:
         request, rule = work.request, plan.cache
         work.kept = [None] * len(request.items)
-        if is_cacheable(request, rule) and plan.targets:
+        is_unpaid = work.claim is not None and work.claim.refusal is not None  # what is kept costs nothing
+        if is_cacheable(request, rule) and (plan.targets or is_unpaid):
             work.keys = await _keys(request, work.tenant, plan, model)
             work.kept = await self._vectors.look(request, rule, work.keys)
             work.entry.cache = "miss" if None in work.kept else "hit-exact"
@@ -158,6 +173,8 @@ class EmbeddingsPipeline:
         await work.sink.whole(body, [*self._headers(work, kept_by), *cost_headers(work.entry)])
 
     async def _ask(self, work: Work, plan: Plan, model: Model, missing: Sequence[int]) -> None:
+        if work.claim is not None and work.claim.refusal is not None and not plan.targets:
+            raise work.claim.refusal
         is_all = len(missing) == len(work.request.items)
         body = await self._answer(work, plan, model, work.request if is_all else await _part(work.request, missing))
         assert work.execution is not None and work.execution.answering is not None, "it has answered"
@@ -173,7 +190,7 @@ class EmbeddingsPipeline:
         """What the model says to this part of the request, or to all of it."""
         spec, known = work.runtime.policy.providers[model.provider], work.runtime.targets[model.name]
         assert isinstance(spec, OpenAIProvider), "others are refused before"
-        target = Target(model, OpenAIEmbeddings(model.provider, self._http, spec), known.health, known.quota)
+        target = Target(model, OpenAIEmbeddings(model.provider, self._http, spec), known.health, known.quota, known.tokens)
         execution = work.execution = Execution(plan, [target] if plan.targets else [], request, self._clock, work.started)
         try:
             pieces = await execution.begin()
@@ -227,11 +244,13 @@ class EmbeddingsPipeline:
         settle(entry, attempts, work.runtime.policy.models, None, work.execution.answering if work.execution else None)
         if entry.outcome == "ok":  # else the caller has got nothing for them
             entry.usage = work.saved + (entry.usage or Usage())
-        entry.baseline_nusd = 0 if work.model is None else cost_nusd(work.model.price, entry.usage)
+        entry.baseline_nusd = 0 if work.model is None else cost_nusd(work.model.price_at(entry.at), entry.usage)
         entry.duration_ms = (self._clock() - work.started) * 1000
         entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in attempts), 0.0)
         if work.allowance is not None:
             work.allowance.settle(attempts)
+        if work.claim is not None:
+            work.claim.settle(entry)  # before the ledger has it
         self._ledger.put(entry)
         self._metrics.answered(entry.route, entry.outcome, ((a.model, a.outcome) for a in attempts))
 

@@ -25,6 +25,9 @@ COUNTERS: Final = {
     "turnout_cache_failures": ("Calls of the cache's store that failed.", ("cause",)),
     "turnout_cache_audits": ("Semantic hits asked upstream too, by what their answer turned out to be.", ("route", "verdict")),
     "turnout_limits_refused": ("Requests, and attempts at a model, that a rate limit did not let through.", ("per",)),
+    "turnout_budget_reached": ("Requests that met a budget which refused them or sent them elsewhere.", ("budget",)),
+    "turnout_budgets_failures": ("Calls of the budgets' store that failed.", ("cause",)),
+    "turnout_alerts": ("Alerts of budgets, by what became of them.", ("outcome",)),
     "turnout_breaker_openings": ("Times calls to a model, or to a whole provider, were stopped.", ("breaker",)),
     "turnout_limits_failures": ("Calls of the limits' store that failed.", ("cause",)),
 }
@@ -32,6 +35,7 @@ COUNTERS: Final = {
 GAUGES: Final[dict[str, tuple[str, str, Callable[[float, float], float]]]] = {
     "turnout_cache_precision": ("Share of the route's lately audited semantic hits that were right.", "route", min),
     "turnout_cache_alarm": ("1 while more of the route's audited hits are wrong than its false_hit_budget allows.", "route", max),
+    "turnout_budget_spent": ("Share of the budget that is spent, by the one who has spent most of it.", "budget", max),
     "turnout_breaker_open": ("1 while calls to the model are stopped because it, or its provider, fails.", "model", max),
     "turnout_latency_guard": ("1 while the model is slower than a route's latency_guard allows.", "model", max),
     "turnout_in_flight": ("Calls of the model under way.", "model", add),
@@ -87,6 +91,18 @@ class Metrics(Collector):
     def limits_failed(self, cause: str) -> None:
         """cause: of a StoreUnavailable."""
         self._count("turnout_limits_failures", (cause,))
+
+    def budget_reached(self, budget: str) -> None:
+        """budget: a rule of the policy, in its words."""
+        self._count("turnout_budget_reached", (budget,))
+
+    def budgets_failed(self, cause: str) -> None:
+        """cause: of a StoreUnavailable."""
+        self._count("turnout_budgets_failures", (cause,))
+
+    def alerted(self, outcome: str) -> None:
+        """outcome: sent, failed, dropped or logged."""
+        self._count("turnout_alerts", (outcome,))
 
     def breaker_opened(self, breaker: str) -> None:
         """breaker: a model's, as provider/id, or a whole provider's."""

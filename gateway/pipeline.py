@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway import chat
+from gateway.affording import afford
 from gateway.attempt import Attempt
+from gateway.budgets.budgets import Budgets
+from gateway.budgets.claim import Claim
 from gateway.cache.base import CachedAnswer
 from gateway.caching.visit import Caching, Visit
 from gateway.chat import worst_finish
@@ -27,17 +30,18 @@ from gateway.execute import Execution
 from gateway.failover.hedge import HedgeBudgets
 from gateway.ledger.base import Entry, EntryOutcome
 from gateway.ledger.booking import outcome_of, settle
-from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
 from gateway.limits.allowance import Allowance
 from gateway.limits.limits import Limits
 from gateway.metrics import Metrics
 from gateway.policy.model import NOT_ALLOWED, Answer, Denial, Plan
+from gateway.pricing.cost import usd
 from gateway.providers.base import Piece
 from gateway.providers.sse import EventParser
 from gateway.reply import ClientStalled, Headers, Sink
 from gateway.request import ChatRequest
 from gateway.response_headers import cost_headers, entry_headers
+from gateway.router import Routed
 from gateway.runtime import CurrentRuntime, Runtime
 from gateway.sessions import Sessions, session_draw
 from gateway.tenant import Tenant
@@ -63,11 +67,12 @@ class Work:
     first_event: bytes = b""  # for the id of a usage event of our own
     has_begun: bool = False  # a stream's headers are out
     allowance: Allowance | None = None  # what is reserved of the caller's limits, if it has any
+    claim: Claim | None = None  # what is reserved of budgets, if the policy has any
     is_booked: bool = False
 
 
 class Pipeline:
-    """clock: monotonic seconds. draw: a number in [0, 1) for each request, logged with it."""
+    """clock: monotonic seconds. draw: a number in [0, 1) for each request, logged with it. prompt_id: of its template."""
 
     def __init__(
         self,
@@ -80,10 +85,13 @@ class Pipeline:
         drain: Drain,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
+        prompt_id: Callable[[ChatRequest], str | None] = lambda request: None,
+        *,
+        budgets: Budgets,
     ) -> None:
         self._current, self._ledger, self._sessions = current, ledger, sessions
-        self._caching, self._metrics, self._limits = caching, metrics, limits
-        self._drain, self._clock, self._draw = drain, clock, draw
+        self._caching, self._metrics, self._limits, self._budgets = caching, metrics, limits, budgets
+        self._drain, self._clock, self._draw, self._prompt_id = drain, clock, draw, prompt_id
         self._hedges = HedgeBudgets()
         self._said: set[tuple[str, str, str]] = set()
 
@@ -126,6 +134,8 @@ class Pipeline:
                 await work.allowance.reserve()
         pinned = self._sessions.pinned(work.request, work.tenant)
         routed = await runtime.router.route(work.request, runtime.candidates(), entry.draw, pinned, work.tenant.permit)
+        if runtime.policy.budgets and isinstance(routed.decision, Plan):
+            routed = await self._afforded(work, routed, routed.decision)
         decision = routed.decision
         entry.scores = routed.scores
         if work.request.is_debug:
@@ -138,7 +148,8 @@ class Pipeline:
             await self._answer(work, routed.text or "")
             return
         self._say_compromise(work, decision)
-        visit = work.visit = await self._caching.visit(work.request, work.tenant, decision, runtime)
+        whole = work.claim.whole if work.claim is not None else None  # what was kept of those that cost something costs nothing
+        visit = work.visit = await self._caching.visit(work.request, work.tenant, whole or decision, runtime)
         entry.cache, entry.overhead_nusd = visit.outcome, visit.cost_nusd
         if visit.hit is not None:
             await self._replay(work, visit, visit.hit.answer)
@@ -147,6 +158,13 @@ class Pipeline:
             raise ClientError("x-turnout-cache: only, and there is no answer in the cache", status=504, code="cache_miss")
         else:
             await self._ask(work, decision, visit)
+
+    async def _afforded(self, work: Work, routed: Routed, plan: Plan) -> Routed:
+        """The decision that budgets allow, with what it may cost reserved."""
+        runtime, entry = work.runtime, work.entry
+        entry.route, entry.decided_by = plan.route, plan.decided_by  # for one that is refused
+        work.claim = self._budgets.claim(runtime.policy, work.request, work.tenant, entry.at, str(entry.uid))
+        return await afford(routed, work.claim, runtime, work.tenant.permit)
 
     async def _answer(self, work: Work, text: str) -> None:
         """A text of our own, in the shape of a model's answer."""
@@ -162,7 +180,8 @@ class Pipeline:
             await self._send_events(work, answer.data, answer)
         else:
             await self._send_known(work, assemble(EventParser().feed(answer.data), answer.usage), answer)
-        self._caching.served(visit)
+        if work.claim is None or work.claim.refusal is None:  # else there is no money to ask anew, or to ask whether it was right
+            self._caching.served(visit)
 
     async def _send_known(self, work: Work, body: bytes, cached: CachedAnswer | None = None) -> None:
         """Send a whole answer that was there already, as a stream if that is what the caller wants."""
@@ -182,6 +201,10 @@ class Pipeline:
         await work.sink.end()
 
     async def _ask(self, work: Work, plan: Plan, visit: Visit) -> None:
+        if work.claim is not None and work.claim.refusal is not None:
+            visit.keep_nothing()
+            if not plan.targets:
+                raise work.claim.refusal
         targets = [work.runtime.targets[name] for name in plan.targets]
         execution = work.execution = Execution(plan, targets, work.request, self._clock, work.started, self._hedges)
         pieces = await execution.begin()
@@ -271,12 +294,16 @@ class Pipeline:
             session=request.session,
             policy_hash=runtime.policy.hash,
             draw=self._draw() if request.session is None else session_draw(request.session, tenant),
+            prompt_id=self._prompt_id(request),
         )
         return Work(request, tenant, runtime, sink, entry, self._clock())
 
     def _say_compromise(self, work: Work, plan: Plan) -> None:
         """A route that cannot have the model it wants: a header on each answer, a line in the log the first time."""
         work.compromise = plan.compromise
+        if work.claim is not None and work.claim.story is not None:  # whose budget it is says an alert, and not a line each
+            work.compromise = work.claim.story
+            return
         said = (work.entry.policy_hash, plan.route, plan.wanted)
         is_meant = (plan.wanted, NOT_ALLOWED) in plan.left_out  # by whoever made the key
         if work.compromise is not None and not is_meant and said not in self._said:
@@ -305,6 +332,8 @@ class Pipeline:
         entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in attempts), 0.0)
         if work.allowance is not None:
             work.allowance.settle(attempts)
+        if work.claim is not None:
+            work.claim.settle(entry)  # before the ledger has it
         self._metrics.answered(entry.route, entry.outcome, ((a.model, a.outcome) for a in attempts))
         self._ledger.put(entry)
 

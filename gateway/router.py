@@ -6,7 +6,7 @@ The pipeline, the dry run, `policy explain` and `policy test` all decide here, s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from classifiers.artifact import Artifact
@@ -18,7 +18,7 @@ from gateway.judging.judge import Judge
 from gateway.policy.affinity import PINNED, Pinned
 from gateway.policy.catalog import Model
 from gateway.policy.compile import Policy
-from gateway.policy.engine import decide
+from gateway.policy.engine import FORCED, decide
 from gateway.policy.explain import explain
 from gateway.policy.model import Answer, Candidate, Decision, Denial, Facts, FactValue, Plan
 from gateway.policy.permit import ANYTHING, Permit
@@ -92,6 +92,16 @@ class Router:
         turn = last_turn(request.head.messages)
         prompt = Prompt(turn.last, self.embedder)
         facts = await gather(request, self.policy, turn, self.judge, pinned)
+        return self._routed(facts, turn, prompt, candidates, draw, permit)
+
+    def reroute(self, routed: Routed, route: str, candidates: Mapping[str, Candidate], permit: Permit = ANYTHING) -> Routed:
+        """The same request decided again, as if it had asked for this route."""
+        facts = replace(routed.facts, values={**routed.facts.values, FORCED: route})
+        return self._routed(facts, routed.turn, routed.prompt, candidates, routed.draw, permit)
+
+    def _routed(
+        self, facts: Facts, turn: Turn, prompt: Prompt, candidates: Mapping[str, Candidate], draw: float, permit: Permit
+    ) -> Routed:
         passed: frozenset[str] = frozenset()
         while True:
             decision = decide(self.policy, facts, candidates, draw, passed, permit)

@@ -24,6 +24,7 @@ def check_workers(policy: Policy, settings: Settings) -> None:
     if settings.workers == 1:
         return
     _refuse_limits_apart(policy, settings)
+    _refuse_budgets_apart(policy, settings)
     _refuse_local_models(policy, settings)
 
 
@@ -32,6 +33,14 @@ def _refuse_limits_apart(policy: Policy, settings: Settings) -> None:
         raise ConfigError(
             f"the policy has limits, and each of {settings.workers} workers would count by itself, so that callers get up to "
             f"{settings.workers} times as much; set TURNOUT_REDIS_URL, where workers count together, or run one worker"
+        )
+
+
+def _refuse_budgets_apart(policy: Policy, settings: Settings) -> None:
+    if policy.budgets and settings.redis_url is None:
+        raise ConfigError(
+            f"the policy has budgets, and each of {settings.workers} workers would count by itself, so that more is spent than "
+            "they allow; set TURNOUT_REDIS_URL, where workers count together, or run one worker"
         )
 
 

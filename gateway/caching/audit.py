@@ -36,7 +36,7 @@ ROUTE_KNOWN_S: Final = 30 * 86_400.0  # for so long what was seen of a route cou
 
 
 class Auditor:
-    """clock: monotonic seconds."""
+    """clock: monotonic seconds. charge: is told what audits cost, for budgets."""
 
     def __init__(
         self,
@@ -45,10 +45,11 @@ class Auditor:
         background: Background,
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
+        charge: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
         self._store = for_people(store)  # nobody waits for it, and what was learned is not to be lost
         self._ledger, self._background, self._metrics = ledger, background, metrics
-        self._clock = clock
+        self._clock, self._charge = clock, charge
         self._alarmed: set[str] = set()
 
     def audit(self, errand: Errand, hit: Hit, key: CacheKey, embedding: Embedding | None) -> None:
@@ -75,6 +76,7 @@ class Auditor:
         finally:
             settle_background(entry, attempts, errand.runtime.policy.models)
             entry.duration_ms = (self._clock() - started) * 1000
+            self._charge(entry)
             self._ledger.put(entry)
         if entry.verdict is not None:
             self._metrics.audited(errand.plan.route, entry.verdict)

@@ -12,12 +12,13 @@ from gateway.cache.semantic import Hit, Matcher
 from gateway.caching.asking import Errand, background_entry, has_place, run_errand
 from gateway.caching.background import Background
 from gateway.caching.keeping import keep_s, kept_answer, may_keep
+from gateway.ledger.base import Entry
 from gateway.ledger.booking import settle_background
 from gateway.ledger.writer import LedgerWriter
 
 
 class Refresher:
-    """now: seconds since 1970. clock: monotonic seconds."""
+    """now: seconds since 1970. clock: monotonic seconds. charge: is told what it costs, for budgets."""
 
     def __init__(
         self,
@@ -26,9 +27,10 @@ class Refresher:
         background: Background,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        charge: Callable[[Entry], None] = lambda entry: None,
     ) -> None:
         self._store, self._ledger, self._background = store, ledger, background
-        self._now, self._clock = now, clock
+        self._now, self._clock, self._charge = now, clock, charge
 
     def refresh(self, errand: Errand, key: CacheKey, matcher: Matcher | None, embedding: Embedding | None) -> None:
         """Ask this request upstream in the background, once at a time. embedding: of its question, None if it is to be made."""
@@ -56,6 +58,7 @@ class Refresher:
         finally:
             settle_background(entry, attempts, errand.runtime.policy.models)
             entry.duration_ms = (self._clock() - started) * 1000
+            self._charge(entry)
             self._ledger.put(entry)
         if brought is None or not may_keep(errand.plan, brought.answering, brought.finish, brought.data, brought.form):
             return
@@ -71,8 +74,9 @@ class Refresher:
             entry = background_entry(errand)
             entry.cache_entry, entry.overhead_nusd = hit.answer.id, embedded.cost_nusd
             settle_background(entry, [], errand.runtime.policy.models)
+            self._charge(entry)
             self._ledger.put(entry)
-        kept = await self._store.get(key.exact)
+        kept = await self._store.get(key.exact) if embedded.vector is not None else None
         if kept is None or kept.id != hit.answer.id:
             return  # taken back or replaced meanwhile
         rule, until = errand.plan.cache, kept.fresh_until

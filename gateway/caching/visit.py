@@ -67,6 +67,11 @@ class Visit:
         """All of the answer, None if it is too long to be kept."""
         return None if self.key is None or self._kept is None else b"".join(self._kept)
 
+    def keep_nothing(self) -> None:
+        """Another will answer than the one that the key is for."""
+        self.key = None
+        self.leave()
+
     def leave(self) -> None:
         """In any case at the end: whoever waits for this request's answer goes its own way."""
         if self.flight is not None:

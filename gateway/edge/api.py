@@ -11,6 +11,8 @@ import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from gateway.affording import afford
+from gateway.budgets.budgets import Budgets
 from gateway.draining import Drain
 from gateway.edge.asgi import ClientLeft, read_body
 from gateway.edge.auth import Entrance, tenant_of
@@ -18,11 +20,11 @@ from gateway.edge.embeddings import EMBEDDINGS_PATH
 from gateway.edge.openai_chat import read_request
 from gateway.edge.openai_errors import error_response
 from gateway.edge.request_headers import request_id
-from gateway.errors import ClientError, LedgerUnavailable, TurnoutError
+from gateway.errors import ClientError, LedgerUnavailable, Refused, TurnoutError
 from gateway.ledger.base import Entry
-from gateway.ledger.price import usd
 from gateway.ledger.writer import LedgerWriter
 from gateway.policy.engine import denied_model, permitted_names
+from gateway.pricing.cost import usd
 from gateway.runtime import CurrentRuntime
 from gateway.sessions import Sessions, session_draw
 
@@ -40,8 +42,9 @@ def api_routes(
     status: Status,
     entrance: Entrance,
     body_bytes_max: int,
+    budgets: Budgets,
 ) -> APIRouter:
-    """The routes. status: what readiness reports. entrance: says whose entries a caller may see."""
+    """The routes. status: what readiness reports. entrance: says whose entries a caller may see. budgets: for the dry run."""
     router = APIRouter()
 
     @router.get("/v1/models")
@@ -75,7 +78,14 @@ def api_routes(
         draw = random.random() if session is None else session_draw(session, tenant)
         pinned = sessions.pinned(chat_request, tenant)
         routed = await runtime.router.route(chat_request, runtime.candidates(), draw, pinned, tenant.permit)
-        return runtime.router.story(routed)
+        if not runtime.policy.budgets:
+            return runtime.router.story(routed)
+        claim = budgets.claim(runtime.policy, chat_request, tenant, budgets.now, "")
+        try:
+            routed = await afford(routed, claim, runtime, tenant.permit, is_trial=True)
+        except Refused as exc:
+            return runtime.router.story(routed) | {"budget": {"error": {"code": exc.code, "message": exc.message}}}
+        return runtime.router.story(routed) | {"budget": claim.story}
 
     # A POST never comes here: it goes straight to its handler, past this router.
     @router.api_route(CHAT_PATH, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False)

@@ -8,24 +8,16 @@ its windows are.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from gateway.errors import StoreUnavailable
 from gateway.limits.base import BUCKETS, MICROS, Ask, Correction, Level, Window
-from gateway.redis_link import Argument, RedisLink
+from gateway.redis_link import RedisLink
+from gateway.redis_script import Call, Script, Trips, ping
 
 PREFIX: Final = "turnout:limit:"
-TOGETHER_MAX: Final = 100  # requests in a round trip: some 6 ms of Redis
-TRIP_S: Final = 0.25  # nobody waits as long; a connection that leads nowhere must be given up before Redis is asked again
-
-Call = tuple[Sequence[str], Sequence[Argument]]
-"""The keys and the arguments of a script."""
-
 
 CLOCK: Final = f"""
 local BUCKETS = {BUCKETS}
@@ -122,38 +114,15 @@ class Reserved:
     wait_s: float | None
 
 
-Reply = asyncio.Future[list[Reserved] | StoreUnavailable]
-
-
-class Script:
-    """A script by its hash, loaded where the server does not know it yet."""
-
-    def __init__(self, text: str) -> None:
-        self._text, self._hash = text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-    async def run(self, link: RedisLink, calls: Sequence[Call]) -> list[Any]:
-        """The reply of each call, in one round trip. One that failed has a StoreUnavailable. Raises it if there are none."""
-        commands = [("EVALSHA", self._hash, len(keys), *keys, *arguments) for keys, arguments in calls]
-        replies = await link.run(*commands)
-        unknown = [n for n, reply in enumerate(replies) if isinstance(reply, StoreUnavailable) and reply.cause == "noscript"]
-        if unknown:
-            _, *again = await link.run(("SCRIPT", "LOAD", self._text), *(commands[n] for n in unknown))
-            for n, reply in zip(unknown, again, strict=True):
-                replies[n] = reply
-        return replies
+Reply = asyncio.Future["list[Reserved] | StoreUnavailable"]
 
 
 class RedisCounts:
-    """The windows in the Redis of a link, which is its own to close.
-
-    Requests that come while a round trip is under way go together in the next one: a burst costs few of them, where one for
-    each would be late for no fault of Redis.
-    """
+    """The windows in the Redis of a link, which is its own to close."""
 
     def __init__(self, link: RedisLink, reserve: str = RESERVE, settle: str = SETTLE) -> None:
-        self._link, self._reserve, self._settle = link, Script(reserve), Script(settle)
-        self._waiting: deque[tuple[Sequence[Ask], Reply]] = deque()
-        self._trips: asyncio.Task[None] | None = None
+        self._link, self._settle = link, Script(settle)
+        self._trips = Trips(link, Script(reserve), "limits-trips")
 
     @property
     def address(self) -> str:
@@ -162,20 +131,11 @@ class RedisCounts:
 
     async def ping(self) -> float:
         """Seconds that a round trip takes. A write, since one that can only be read cannot count. Raises StoreUnavailable."""
-        await self._link.run(("PING",))  # to be connected
-        began = time.perf_counter()
-        [reply] = await self._link.run(("SET", f"{PREFIX}ping", 1, "PX", 1000))
-        if isinstance(reply, StoreUnavailable):
-            raise reply
-        return time.perf_counter() - began
+        return await ping(self._link, f"{PREFIX}ping")
 
     def reserve(self, asks: Sequence[Ask]) -> Reply:
         """Count all that is asked for or, if one of them is refused, nothing. A StoreUnavailable if it cannot be said."""
-        reply: Reply = asyncio.get_running_loop().create_future()
-        self._waiting.append((asks, reply))
-        if self._trips is None or self._trips.done():
-            self._trips = asyncio.create_task(self._travel(), name="limits-trips")
-        return reply
+        return self._trips.ask(_call(asks), lambda said: [_read(ask.window, one) for ask, one in zip(asks, said, strict=True)])
 
     async def settle(self, corrections: Sequence[Correction]) -> None:
         """Count these. Raises StoreUnavailable."""
@@ -186,29 +146,8 @@ class RedisCounts:
             raise reply
 
     async def aclose(self) -> None:
-        if self._trips is not None:
-            self._trips.cancel()
-            await asyncio.gather(self._trips, return_exceptions=True)
+        await self._trips.aclose()
         await self._link.aclose()
-
-    async def _travel(self) -> None:
-        """Round trips, until nobody waits for one."""
-        while self._waiting:
-            together = [self._waiting.popleft() for _ in range(min(len(self._waiting), TOGETHER_MAX))]
-            batch = [(asks, reply) for asks, reply in together if not reply.done()]  # others are not waited for any more
-            try:
-                async with asyncio.timeout(TRIP_S):
-                    replies = await self._reserve.run(self._link, [_call(asks) for asks, _ in batch]) if batch else []
-            except (StoreUnavailable, TimeoutError) as exc:
-                cause = exc.cause if isinstance(exc, StoreUnavailable) else "timeout"
-                replies = [StoreUnavailable(cause, str(exc) or "no reply in time") for _ in batch]
-            for (asks, reply), said in zip(batch, replies, strict=True):
-                if reply.done():
-                    continue
-                if isinstance(said, StoreUnavailable):
-                    reply.set_result(said)
-                else:
-                    reply.set_result([_read(ask.window, one) for ask, one in zip(asks, said, strict=True)])
 
 
 def _call(asks: Sequence[Ask]) -> Call:

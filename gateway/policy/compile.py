@@ -6,6 +6,7 @@ Pure: files, environment and prices are handed in. What can be checked before a 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -13,12 +14,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gateway.policy import schema, schema_models, schema_routes
-from gateway.policy.catalog import Model, PriceLookup, Provider
+from gateway.policy.budgets import Alerts, BudgetRule
+from gateway.policy.catalog import Model, NamesLike, PriceLookup, Provider
+from gateway.policy.compile_budgets import alerts, budget_rules
 from gateway.policy.compile_cache import cache_rule, check_cache, check_setup
 from gateway.policy.compile_cascade import Rungs, compile_rungs, savings
 from gateway.policy.compile_failover import check_failover, failover
 from gateway.policy.compile_limits import limit_rules
-from gateway.policy.compile_models import serve
+from gateway.policy.compile_models import Lookup, serve
 from gateway.policy.conditions import BadCondition, Every, Test, compile_condition, model_globs
 from gateway.policy.errors import PolicyError, Problem
 from gateway.policy.failover import PLAIN, Failover
@@ -94,6 +97,8 @@ class Policy:
     needs: frozenset[str]  # facts that some decision looks at
     tests: tuple[schema.TestSpec, ...]
     limits: tuple[LimitRule, ...] = ()
+    budgets: tuple[BudgetRule, ...] = ()
+    alerts: Alerts | None = None
 
     @property
     def cache_modes(self) -> frozenset[CacheMode]:
@@ -101,15 +106,25 @@ class Policy:
         return frozenset((self.cache.mode, *(route.cache.mode for route in self.routes)))
 
 
-def compile_policy(file: str, text: str, *, env: Mapping[str, str], price_of: PriceLookup, read_file: ReadFile) -> Policy:
+def compile_policy(
+    file: str,
+    text: str,
+    *,
+    env: Mapping[str, str],
+    price_of: PriceLookup,
+    read_file: ReadFile,
+    names_like: NamesLike = lambda provider, model_id: (),
+    now: float = math.inf,
+) -> Policy:
     """Compile a policy file. Raises PolicyError with all problems found.
 
-    file: its name, for messages. env: for `${NAME}`. price_of: the shipped price map.
+    file: its name, for messages. env: for `${NAME}`. price_of: the price map; names_like: its names for what it does not have.
     read_file: text of a file that the policy names (relative to it); raises OSError or UnicodeDecodeError.
+    now: seconds since 1970, UTC, for prices with dates; without it, the latest hold.
     """
     source = parse_source(file, text)
     spec = _validated(schema.PolicyFile, source)
-    return _Compiler(source, spec, env, price_of, read_file).policy()
+    return _Compiler(source, spec, env, Lookup(price_of, names_like, now), read_file).policy()
 
 
 def parse_faq(file: str, text: str) -> schema.FaqFile:
@@ -143,10 +158,10 @@ class _Compiler:
         source: Source,
         spec: schema.PolicyFile,
         env: Mapping[str, str],
-        price_of: PriceLookup,
+        listed: Lookup,
         read_file: ReadFile,
     ) -> None:
-        self.source, self.spec, self.env, self.price_of, self.read_file = source, spec, env, price_of, read_file
+        self.source, self.spec, self.env, self.listed, self.read_file = source, spec, env, listed, read_file
         self.problems: list[Problem] = []
         self.faqs: dict[str, schema.FaqFile] = {}
         self.models: Mapping[str, Model] = {}
@@ -157,7 +172,7 @@ class _Compiler:
 
     def policy(self) -> Policy:
         spec = self.spec
-        served = serve(spec, self.env, self.price_of, self.problem)
+        served = serve(spec, self.env, self.listed, self.problem)
         self.models = served.models
         if spec.baseline is not None:
             self.known_model(spec.baseline, ("baseline",))
@@ -170,6 +185,8 @@ class _Compiler:
         is_semantic = "semantic" in (cache.mode, *(r.cache.mode for r in routes))
         check_setup(spec.cache, spec, is_semantic, self.problem)
         limits = limit_rules(spec.limits, spec.models, self.problem)
+        budgets = budget_rules(spec.budgets, routes, RESERVED_ROUTES, served.models, served.unavailable, self.problem)
+        told = alerts(spec.alerts, self.env, self.problem)
         for i, test in enumerate(spec.tests):
             self.test(i, test)
         if self.problems:
@@ -199,6 +216,8 @@ class _Compiler:
             needs=frozenset(needs),
             tests=tuple(spec.tests),
             limits=limits,
+            budgets=budgets,
+            alerts=told,
         )
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
-from gateway.policy import schema, schema_cache, schema_failover, schema_limits, schema_models, schema_routes
+from gateway.policy import schema, schema_budgets, schema_cache, schema_failover, schema_limits, schema_models, schema_routes
 from gateway.policy.errors import Problem
 from gateway.policy.source import Path, Source
 
@@ -51,10 +51,12 @@ def problem_of(source: Source, error: ErrorDetails, keys: Keys | None = None) ->
         message = f"`{where}`: {said}; give one of {known}"
     elif kind in ("dict_type", "model_type", "model_attributes_type"):
         message = f"`{where}`: a mapping of keys is expected here, not {given!r}"
+    elif kind == "string_pattern_mismatch" and key == "per":
+        message = f"`{where}` is {given!r}; it must be key, team, route, gateway, or tag:NAME for each value of a tag"
     elif kind == "string_pattern_mismatch":
         message = f"`{where}`: {given!r} is not a name; use letters, digits and . _ : / -, starting with a letter or digit"
     else:
-        is_shown = kind == "duration" or isinstance(given, (dict, list))
+        is_shown = kind in ("duration", "day") or isinstance(given, (dict, list))
         shown = "" if is_shown else f" (it is {given!r})"
         prefix = f"`{where}`: " if where else ""
         message = f"{prefix}{error['msg'][:1].lower()}{error['msg'][1:]}{shown}"
@@ -78,7 +80,7 @@ def _path_in(data: Any, loc: tuple[int | str, ...]) -> Path:
     return tuple(path)
 
 
-_BRANCHES = frozenset({"openai", "anthropic", "litellm", "local", "fake", "word", "keys", "[key]"})
+_BRANCHES = frozenset({"openai", "anthropic", "litellm", "local", "fake", "word", "keys", "dated", "number", "[key]"})
 
 
 def _extra_key(path: Path, keys: Keys) -> str:
@@ -100,6 +102,8 @@ def _place(path: Path) -> str:
     if len(path) == 2 and path[0] == "cache":
         return "cache of all routes"
     words = [p for p in path[:-1] if isinstance(p, str)]
+    if words[-1:] == ["price"] and isinstance(path[-2], int):
+        return "dated price"
     if len(path) == 3 and path[0] in _SINGULAR:
         return _SINGULAR[str(path[0])]
     return words[-1] if words else "policy"
@@ -112,6 +116,7 @@ _SINGULAR = {
     "tests": "test",
     "entries": "entry",
     "limits": "limit",
+    "budgets": "budget",
 }
 
 
@@ -132,6 +137,10 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "provider": tuple(dict.fromkeys(name for p in _PROVIDERS for name in fields(p))),
     "model": fields(schema_models.ModelSpec),
     "price": fields(schema_models.PriceSpec),
+    "dated price": fields(schema_models.DatedPriceSpec),
+    "tiers": fields(schema_models.TierSpec),
+    "service": fields(schema_models.ServicesSpec),
+    **dict.fromkeys(fields(schema_models.ServicesSpec), fields(schema_models.TariffSpec)),
     "gpu": fields(schema_models.GpuSpec),
     "tokens_per_second": fields(schema_models.Throughput),
     "classifier": fields(schema.ClassifierSpec),
@@ -153,6 +162,9 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "accept": fields(schema_routes.AcceptSpec),
     "agreement": fields(schema_routes.AgreementSpec),
     "limit": fields(schema_limits.LimitSpec),
+    "budget": fields(schema_budgets.BudgetSpec),
+    "then": fields(schema_budgets.ThenRoute),
+    "alerts": fields(schema_budgets.AlertsSpec),
     "test": fields(schema.TestSpec),
     "expect": fields(schema.Expectation),
     "entry": fields(schema.FaqEntry),

@@ -11,15 +11,15 @@ from pydantic import Field
 
 from gateway.policy.conditions import condition_schema
 from gateway.policy.grammar import Name, Share, Strict
+from gateway.policy.schema_budgets import AlertsSpec, BudgetSpec
 from gateway.policy.schema_cache import CacheSetup
 from gateway.policy.schema_limits import LimitSpec
 from gateway.policy.schema_models import ModelSpec, ProviderSpec
 from gateway.policy.schema_routes import DefaultsSpec, RouteSpec
 
 LATER: dict[str, frozenset[str]] = {
-    "policy": frozenset({"budgets", "quality", "capture"}),
+    "policy": frozenset({"quality", "capture"}),
     "route": frozenset({"output", "compress"}),
-    "gpu": frozenset({"utilisation"}),
 }
 """Known keys of the format that are not built yet, by the place they stand in."""
 
@@ -73,6 +73,8 @@ class PolicyFile(Strict):
     defaults: DefaultsSpec = DefaultsSpec()
     routes: Annotated[list[RouteSpec], Field(min_length=1)]
     limits: list[LimitSpec] = []
+    budgets: list[BudgetSpec] = []
+    alerts: AlertsSpec | None = None
     tests: list[TestSpec] = []
 
 

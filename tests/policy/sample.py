@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.policy.catalog import TokenPrice
+from gateway.policy.catalog import PriceFrom, Provider, TokenPrice
 from gateway.policy.compile import Policy, compile_policy
 from gateway.policy.errors import PolicyError
 from gateway.policy.model import Candidate
@@ -49,7 +49,10 @@ def compiled(
             raise FileNotFoundError(2, "No such file or directory")
         return there[name]
 
-    return compile_policy("p.yaml", text, env=env or {}, price_of=lambda _, model_id: listed.get(model_id), read_file=read_file)
+    def price_of(_: Provider, model_id: str) -> tuple[PriceFrom, ...] | None:
+        return (PriceFrom(0.0, listed[model_id]),) if model_id in listed else None
+
+    return compile_policy("p.yaml", text, env=env or {}, price_of=price_of, read_file=read_file)
 
 
 def problems(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.policy.affinity import Pinned, pinned_of, stay
-from gateway.policy.catalog import BusyPrice, TokenPrice
+from gateway.policy.catalog import BusyPrice, Rates, Tier, TokenPrice
 from gateway.policy.model import Facts
 
 
@@ -41,6 +41,18 @@ def test_the_same_move_pays_where_the_provider_gives_no_discount() -> None:
 def test_a_short_prefix_does_not_hold_a_long_answer() -> None:
     essay = Pinned("dear", "session", cached_tokens=2_000, new_tokens=100, output_tokens=4_000)
     assert not stay(essay, DEAR, "cheap", CHEAP).stays
+
+
+def test_what_staying_costs_is_what_a_request_of_that_length_costs() -> None:
+    # Above 200,000 tokens the pinned model asks twice as much: 199,000 × 0.60 + 2,000 × 6.00 + 200 × 30.00 = $0.1374.
+    tiers = (Tier(200_000, Rates(6_000_000, 30_000_000, 600_000, 6_000_000)),)
+    tiered = TokenPrice(3_000_000, 15_000_000, 300_000, 3_000_000, "test", tiers=tiers)
+    long = Pinned("dear", "session", cached_tokens=199_000, new_tokens=2_000, output_tokens=200)
+    other = price(0.50, 1.00)  # 201,000 × 0.50 + 200 × 1.00 = $0.1007
+    assert stay(long, DEAR, "cheap", other).stays
+    found = stay(long, tiered, "cheap", other)
+    assert not found.stays
+    assert found.why == "staying with 'dear' costs about $0.137400, going to 'cheap' $0.100700"
 
 
 def test_a_dearer_choice_is_a_wish_for_quality_and_is_followed() -> None:

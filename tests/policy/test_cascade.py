@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.policy.catalog import TokenPrice
 from gateway.policy.compile import Policy
 from gateway.policy.engine import decide
 from gateway.policy.model import EXPECTED_TOKENS_OUT, AcceptRule, Agreement, Calibration, Facts, Plan, Saving
@@ -137,8 +138,10 @@ def test_a_rule_reads_as_in_the_policy() -> None:
 
 def test_savings_are_against_the_last_rung_by_the_token() -> None:
     three = "{model: tiny, accept: {agreement: {samples: 3}}}"
-    (route,) = compiled(cascade(three, "{model: middle, accept: {}}", "{model: big}")).routes
-    assert route.savings == {"tiny": Saving(7_000_000, 14_000_000), "middle": Saving(6_000_000, 12_000_000)}
+    policy = compiled(cascade(three, "{model: middle, accept: {}}", "{model: big}"))
+    tiny, middle, big = (policy.models[name].price for name in ("tiny", "middle", "big"))
+    assert isinstance(tiny, TokenPrice) and isinstance(middle, TokenPrice) and isinstance(big, TokenPrice)
+    assert policy.routes[0].savings == {"tiny": Saving(tiny, big, 3), "middle": Saving(middle, big, 1)}
 
 
 @pytest.mark.parametrize(
@@ -177,9 +180,20 @@ def test_which_is_dearer_may_depend_on_the_length_of_the_request() -> None:
     assert "tokens_in" in policy.needs
 
 
-@given(st.integers(-100, 100), st.integers(-100, 100), st.integers(0, 10**6))
-def test_a_saving_is_what_is_left_of_the_last_rungs_price(read: int, write: int, tokens_in: int) -> None:
-    assert Saving(read, write).is_any(tokens_in) == (read * tokens_in + write * EXPECTED_TOKENS_OUT > 0)
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 100), st.integers(1, 5), st.integers(0, 10**6))
+def test_a_saving_is_what_is_left_of_the_last_rungs_price(read: int, write: int, last: int, times: int, tokens_in: int) -> None:
+    rung, dear = TokenPrice(read, write, read, read, "test"), TokenPrice(last, last, last, last, "test")
+    left = (last - times * read) * tokens_in + (last - times * write) * EXPECTED_TOKENS_OUT
+    assert Saving(rung, dear, times).is_any(tokens_in) == (left > 0)
+
+
+def test_a_saving_knows_what_long_requests_cost() -> None:
+    text = BASE.replace(
+        "price: {input: 4, output: 8}", "price: {input: 4, output: 8, tiers: [{above: 500, input: 40, output: 80}]}"
+    )
+    policy = compiled(text + "  - {name: rest, cascade: [{model: middle, accept: {}}, {model: big}]}\n")
+    assert plan(policy, tokens_in=500).targets == ("middle", "big")
+    assert plan(policy, tokens_in=501).targets == ("big",)
 
 
 def test_one_problem_is_told_once() -> None:

@@ -139,7 +139,7 @@ def test_price_comes_from_the_map() -> None:
 def test_unpriced_model_is_refused_with_the_lines_to_paste() -> None:
     text = PLAIN.replace(", price: {input: 3, output: 15}", "")
     (found,) = problems(text)
-    assert found.startswith(f"p.yaml:{line_of(text, 'strong:')}: model 'strong': 'gpt' has no price in the shipped map.")
+    assert found.startswith(f"p.yaml:{line_of(text, 'strong:')}: model 'strong': 'gpt' has no price in the price map.")
     for line in (
         "price: {input: …, output: …}",
         "gpu: {usd_per_hour: …, count: 1, tokens_per_second: measured}",
