@@ -3,7 +3,7 @@
     python -m benchmarks.demo [--requests N] [--keep]
 
 Starts `turnout serve` with policies/demo.yaml on a free port and a data directory of its own, sends the prompts of
-benchmarks/demo_prompts.yaml in a fixed order, stops it, and ends with `turnout spend --by route`.
+benchmarks/demo_prompts.yaml in a fixed order, stops it, and ends with `turnout spend`, by route and by prompt.
 """
 
 from __future__ import annotations
@@ -82,10 +82,12 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True)
 class Ask:
-    """tool: the name of one that the request offers."""
+    """tool: the name of one that the request offers. system: the system text. app: which program asks, for its tag."""
 
     prompt: str
     tool: str | None = None
+    system: str | None = None
+    app: str | None = None
 
 
 @dataclass(frozen=True)
@@ -138,9 +140,13 @@ def run(folder: Path, requests: int | None) -> None:
         lasted_s = time.monotonic() - began
     print(f"\n{len(outcomes)} requests in {lasted_s:.0f} s.\n\n$ turnout spend --by route")
     print(_spend(env, "--by", "route"), end="")
+    print("\n$ turnout spend --by prompt")
+    print(_spend(env, "--by", "prompt"), end="")
     print()
     print(summary(outcomes))
     check(json.loads(_spend(env, "--by", "route", "--json")), outcomes, server)
+    if requests is None:  # of a few prompts there may be no template that came often enough
+        check_prompts(json.loads(_spend(env, "--by", "prompt", "--json")), asks)
 
 
 def choose(kinds: Mapping[str, Any], count: int | None) -> list[Ask]:
@@ -167,6 +173,9 @@ def _asks(kind: str, entry: Any) -> Iterator[Ask]:
             yield from map(Ask, prompts)
         case "near_misses", {"first": first, "second": second}:
             yield from (Ask(first), Ask(second))
+        case "apps", {"app": app, "prompt": prompt, "fills": fills}:
+            for fill in fills:
+                yield Ask(prompt.format(*fill), system=entry["system"].format(*fill) if "system" in entry else None, app=app)
         case _, str():
             yield Ask(entry)
         case _:
@@ -215,9 +224,10 @@ async def send(server: Server, asks: Sequence[Ask]) -> list[Outcome]:
 
 async def put(client: httpx.AsyncClient, ask: Ask, *, is_stream: bool) -> Outcome:
     """One chat request, read to its end."""
+    system = [{"role": "system", "content": ask.system}] if ask.system else []
     body: dict[str, Any] = {
         "model": "auto",
-        "messages": [{"role": "user", "content": ask.prompt}],
+        "messages": [*system, {"role": "user", "content": ask.prompt}],
         "max_tokens": MAX_TOKENS,
         "stop": STOP,
         "temperature": 0,
@@ -226,8 +236,9 @@ async def put(client: httpx.AsyncClient, ask: Ask, *, is_stream: bool) -> Outcom
     if ask.tool:
         parameters = {"type": "object", "properties": {"query": {"type": "string"}}}
         body["tools"] = [{"type": "function", "function": {"name": ask.tool, "parameters": parameters}}]
+    headers = {"x-turnout-tags": f"app={ask.app}"} if ask.app else {}
     began = time.perf_counter()
-    response = await client.post("/v1/chat/completions", json=body)
+    response = await client.post("/v1/chat/completions", json=body, headers=headers)
     duration_ms = (time.perf_counter() - began) * 1000
     attempts = int(response.headers.get("x-turnout-attempts", 0))
     if response.status_code != 200 or (is_stream and "data: [DONE]" not in response.text):
@@ -297,6 +308,14 @@ def check(report: Mapping[str, Any], outcomes: Sequence[Outcome], server: Server
     else:
         return
     raise DemoFailed(f"{what}\n{server.failed('was stopped')}")
+
+
+def check_prompts(report: Mapping[str, Any], asks: Sequence[Ask]) -> None:
+    """Raises DemoFailed when fewer templates were recognised than there are apps that send them."""
+    found = [row for row in report["rows"] if row["text"] is not None]
+    apps = {ask.app for ask in asks if ask.app is not None}
+    if len(found) < len(apps):
+        raise DemoFailed(f"{len(apps)} apps sent templates, {len(found)} were recognised: {[row['text'] for row in found]}")
 
 
 def _spend(env: Mapping[str, str], *options: str) -> str:

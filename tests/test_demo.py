@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from benchmarks.demo import PROMPTS, REWORDINGS, choose
+from benchmarks.prompt_traffic import Gateway, Prompt
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY")
@@ -75,6 +77,17 @@ def test_a_gateway_that_cannot_start_is_reported_with_its_log(tmp_path: Path) ->
     assert done.returncode == 1
     assert "the gateway exited with status 1" in done.stderr and "nothing.yaml" in done.stderr
     assert time.monotonic() - began < 20
+
+
+def test_the_templates_of_the_apps_are_recognised() -> None:
+    asks = choose({"apps": yaml.safe_load(PROMPTS.read_text("utf-8"))["apps"]}, None)
+    gateway = Gateway()
+    ids = [gateway.ask(Prompt(ask.system or "", ask.prompt, ask.app)) for ask in asks]
+    reported = Counter((ask.app, id_ and gateway.recogniser.families.of(id_)) for ask, id_ in zip(asks, ids, strict=True))
+    often = {app: id_ for (app, id_), n in reported.items() if n >= 5 and id_ is not None}
+    assert set(often) == {ask.app for ask in asks}, reported
+    assert len(set(often.values())) == len(often), "each app has one of its own"
+    assert all(gateway.recogniser.families.text(id_) for id_ in often.values())
 
 
 def test_every_kind_of_prompt_comes_in_its_proportion_and_in_the_same_order_each_time() -> None:

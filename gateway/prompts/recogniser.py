@@ -1,0 +1,67 @@
+"""From a request to the id of its prompt, with the templates that are known so far. Pure, and quick enough for every request."""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.prompts.families import Families
+from gateway.prompts.fingerprint import Seen, fingerprints
+from gateway.prompts.known import Known
+from gateway.prompts.mining import TEMPLATES_MAX
+from gateway.prompts.pattern import Shape
+from gateway.prompts.view import View
+
+WAITING_MAX: Final = 64  # prompts that wait to be learned from
+
+
+class Recogniser:
+    """matched: how many prompts each template has had. waiting: prompts to be learned from, the latest last; more are dropped.
+
+    dropped: ids of templates that are no longer compared with, since others are used more.
+    """
+
+    def __init__(self, templates_max: int = TEMPLATES_MAX) -> None:
+        self._templates_max = templates_max
+        self._known, self._seen = Known(), Seen()
+        self._in_use: OrderedDict[str, Shape] = OrderedDict()  # the last used last
+        self.families = Families()
+        self.matched: Counter[str] = Counter()
+        self.waiting: deque[View] = deque(maxlen=WAITING_MAX)
+        self.dropped: deque[str] = deque()
+
+    def id_of(self, view: View) -> str | None:
+        """The id of its template; else a fingerprint that a template claims or that came before; else None."""
+        shape = self._known.find(view)
+        if shape is None:
+            self.waiting.append(view)
+            ids = fingerprints(view)
+            again = self._seen.again(ids)
+            return next((id_ for id_ in ids if self.families.is_claimed(id_)), again)
+        self.matched[shape.id] += 1
+        self._in_use.move_to_end(shape.id)
+        if shape.user.is_free:
+            self.waiting.append(view)  # it may be of a narrower one within
+        return self.families.of(shape.id)
+
+    def adopt(self, id_: str, text: str, stands_for: Sequence[str]) -> None:
+        """Take in what was found of a template, here or elsewhere."""
+        self.families.add(id_, text, stands_for)
+        for taken in stands_for:
+            self._drop(taken)
+        shape = Shape.parse(text)
+        if shape.id != id_ or self.families.is_taken(id_) or id_ in self._in_use:
+            return  # an id that its text does not make was not written by this code: good for reports, not to compare with
+        self._known.add(shape)
+        self._in_use[id_] = shape
+        if len(self._in_use) > self._templates_max:
+            oldest = next(iter(self._in_use))
+            self._drop(oldest)  # if its prompts come back it is found again, under the same id
+            self.dropped.append(oldest)
+
+    def _drop(self, id_: str) -> None:
+        shape = self._in_use.pop(id_, None)
+        if shape is not None:
+            self._known.remove(shape)
+            del self.matched[id_]
