@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
 
-from gateway.cli.table import table
+from gateway.cli.artifacts import Progress
+from gateway.cli.export import need_parquet
+from gateway.cli.moments import other_period, period_of
+from gateway.cli.spend_table import spend_table
 from gateway.errors import ConfigError, UsageError
-from gateway.ledger.spend import DIMENSIONS, Row, spend, total
-from gateway.ledger.sqlite import connect
-from gateway.policy.grammar import seconds
+from gateway.ledger.base import LedgerReader
+from gateway.ledger.opening import open_reader
+from gateway.report.columns import flat
+from gateway.report.csv_file import CsvFile
+from gateway.report.dimension import NAMES, Dimension, parse
+from gateway.report.report import Report, report
 from gateway.settings import load_settings
 
-HEADINGS = ("requests", "cached", "errors", "tokens in", "tokens out", "cost USD", "baseline USD", "saved USD")
-CACHE_HEADINGS = (
-    *("exact", "semantic", "tokens saved", "saved USD", "upkeep USD"),
-    *("audited", "precision", "95 % interval", "feedback"),
-)
+FORMATS: Final = ("table", "json", "csv", "parquet")
+REDRAWN_S: Final = 2.0
+CLEAR: Final = "\033[H\033[J"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,96 +34,149 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "spend",
         help="what was spent, saved and on what",
         description=(
-            "What was spent, on what, and what it saved against the policy's baseline; and what the cache is worth: its hits, "
-            "the tokens and money that they saved, its upkeep (embedding, audits, refreshes), the share of semantic hits that "
-            "audits found right, and how many were liked and disliked. Works beside a running gateway."
+            "What was spent, on what, and what it saved against the policy's baseline, with a 95 % interval; days that cost much "
+            "more than usual are named first; and what the cache is worth: its hits, the tokens and money that they saved, its "
+            "upkeep (embedding, audits, refreshes), the share of semantic hits that audits found right, and how many were liked "
+            "and disliked. Works beside a running gateway."
         ),
-        epilog="example: turnout spend --by route --since 7d --json",
+        epilog="example: turnout spend --by route --since 7d --compare",
     )
+    lines = f"a line for each {'|'.join(NAMES)}|tag:NAME (default: route)"
+    command.add_argument("--by", type=_dimension, default=parse("route"), metavar="WHAT", help=lines)
     command.add_argument(
-        "--by", type=_dimension, default="route", help=f"a line for each {'|'.join(DIMENSIONS)} (default: route)"
+        "--since", metavar="WHEN", default="7d", help="from then on: an age, as 90m or 7d, or a date, as 2026-11-01 (default: 7d)"
     )
-    command.add_argument("--since", metavar="AGE", default="7d", help="how far back, as 90m, 24h or 7d (default: 7d)")
-    command.add_argument("--format", type=_format, default="table", help="table|json (default: table)")
+    command.add_argument("--until", metavar="WHEN", help="what came before then (default: now)")
+    command.add_argument(
+        "--compare",
+        metavar="PERIOD",
+        nargs="?",
+        const="",
+        help="beside the period before it, of the same length; or beside that one: BEGIN..END, as 30d..23d, or BEGIN",
+    )
+    command.add_argument("--watch", action="store_true", help=f"again every {REDRAWN_S:g} s, until Ctrl-C")
+    command.add_argument("--format", type=_format, default="table", help=f"{'|'.join(FORMATS)} (default: table)")
     command.add_argument("--json", action="store_true", help="the same as --format json")
+    command.add_argument("--output", metavar="FILE", type=Path, help="write it there (default: standard output)")
     command.set_defaults(run=run)
 
 
-def _dimension(text: str) -> str:
-    if text == "prompt" or text.startswith("tag:"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not supported yet; use one of {', '.join(DIMENSIONS)}")
-    if text not in DIMENSIONS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not known; use one of {', '.join(DIMENSIONS)}")
-    return text
+def _dimension(text: str) -> Dimension:
+    try:
+        return parse(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def _format(text: str) -> str:
-    if text in ("csv", "parquet"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not supported yet; use table or json")
-    if text not in ("table", "json"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not known; use table or json")
+    if text not in FORMATS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not known; use one of {', '.join(FORMATS)}")
     return text
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the report."""
+    format_ = "json" if args.json else args.format
+    _check(args, format_)
+    reader = open_reader(load_settings())
     try:
-        age_s = seconds(args.since)
-    except ValueError as exc:
-        raise UsageError(f"--since: {exc}") from exc
-    path = load_settings().ledger
-    if not path.exists():
-        raise ConfigError(f"there is no ledger at '{path}'; start the gateway, or set TURNOUT_DATA_DIR to the one it uses")
-    db = connect(path, read_only=True)
-    try:
-        rows = spend(db, args.by, time.time() - age_s)
+        if args.watch:
+            _watch(lambda: _said(args, reader, format_))
+        elif format_ in ("csv", "parquet"):
+            _write(_report(args, reader), format_, args.output)
+        elif args.output is not None:
+            args.output.write_text(_said(args, reader, format_) + "\n", encoding="utf-8")
+        else:
+            print(_said(args, reader, format_))
+    except OSError as exc:
+        if isinstance(exc, BrokenPipeError):
+            raise
+        raise ConfigError(str(exc)) from exc
     finally:
-        db.close()
-    whole = total(rows)
-    if args.json or args.format == "json":
-        report = {
-            "by": args.by,
-            "since": args.since,
-            "rows": [row.as_json(args.by) for row in rows],
-            "total": {k: v for k, v in whole.as_json(args.by).items() if k != args.by},
-        }
-        print(json.dumps(report, indent=2, ensure_ascii=False))
-        return 0
-    print(table((args.by, *HEADINGS), [_cells(row) for row in rows], footer=_cells(whole)))
-    if whole.cache.is_used:
-        used = [row for row in rows if row.cache.is_used]
-        print("\ncache")
-        print(table((args.by, *CACHE_HEADINGS), [_cache_cells(row) for row in used], footer=_cache_cells(whole)))
-    if whole.unpriced:
-        print(f"+ the unknown cost of {whole.unpriced} requests to models with `price: unknown`")
-    if whole.not_comparable:
-        print(f"saved leaves out {whole.not_comparable} requests whose cost or baseline is unknown")
+        reader.close()
     return 0
 
 
-def _cells(row: Row) -> list[str]:
-    counts = (row.requests, row.cache_hits, row.errors, row.input_tokens, row.output_tokens)
-    money = (row.cost_nusd, row.baseline_nusd, row.saved_nusd)
-    return [
-        row.name,
-        *(f"{n:,}" for n in counts),
-        *(_usd(nusd) for nusd in money),
-    ]
+def _check(args: argparse.Namespace, format_: str) -> None:
+    """Raises UsageError for options that do not go together."""
+    if args.watch and (args.output is not None or format_ in ("csv", "parquet")):
+        raise UsageError("--watch prints a table or JSON again and again; it has no --output, csv or parquet")
+    if format_ == "parquet":
+        need_parquet()
+        if args.output is None and sys.stdout.isatty():
+            raise UsageError("Parquet is not for a terminal; give --output FILE, or send it into a file or a pipe")
+    now = time.time()
+    period = period_of(args.since, args.until, now)
+    if args.compare is not None:
+        other_period(args.compare, period, now)
 
 
-def _cache_cells(row: Row) -> list[str]:
-    worth = row.cache
-    precision, interval = worth.precision, worth.interval
-    return [
-        row.name,
-        *(f"{n:,}" for n in (worth.exact_hits, worth.semantic_hits, worth.tokens_saved)),
-        *(_usd(nusd) for nusd in (worth.saved_nusd, worth.overhead_nusd + worth.refresh_nusd)),
-        f"{worth.audited:,}",
-        "" if precision is None else f"{precision:.1%}",
-        "" if interval is None else f"{interval[0]:.1%}-{interval[1]:.1%}",
-        f"+{worth.good} -{worth.bad}" if worth.good or worth.bad else "",
-    ]
+def _report(args: argparse.Namespace, reader: LedgerReader) -> Report:
+    """Of the period as it is now."""
+    now = time.time()
+    period = period_of(args.since, args.until, now)
+    before = None if args.compare is None else other_period(args.compare, period, now)
+    if args.watch:
+        return report(reader, args.by, period, now, before)
+    progress = Progress()
+    try:
+        return report(reader, args.by, period, now, before, progress)
+    finally:
+        progress.close()
 
 
-def _usd(nusd: int) -> str:
-    return f"{round(nusd / 1e9, 6) + 0.0:,.6f}"  # + 0.0: no "-0.000000"
+def _said(args: argparse.Namespace, reader: LedgerReader, format_: str) -> str:
+    found = _report(args, reader)
+    if format_ == "table":
+        return spend_table(found, has_bars=args.output is None and sys.stdout.isatty())
+    # A line each time that it is watched, for whoever reads the lines.
+    return json.dumps(as_json(found, args.since, args.until), indent=None if args.watch else 2, ensure_ascii=False)
+
+
+def as_json(found: Report, since: str, until: str | None) -> dict[str, Any]:
+    """since, until: as they were given."""
+    by = found.dimension.by
+    whole = {k: v for k, v in found.whole.as_json(by).items() if k != by}
+    said: dict[str, Any] = {
+        "by": by,
+        "since": since,
+        "until": until,
+        "rows": [found.row_json(row) for row in found.rows],
+        "total": whole | {"savings": found.saved_in_all.as_json()},
+        "anomalies": found.unusual.as_json(),
+    }
+    if by == "model":
+        said["gpu"] = [machine.as_json() for machine in found.machines]
+    if found.comparison is not None:
+        compared = found.comparison
+        said["compare"] = {
+            "since": compared.period.since,
+            "until": compared.period.until,
+            "rows": [change.as_json(by) for change in compared.changes],
+            "total": {k: v for k, v in compared.whole.as_json(by).items() if k != by},
+        }
+    return said
+
+
+def _watch(said: Callable[[], str]) -> None:
+    """Print it every REDRAWN_S: on a terminal in the same place, else one below the other."""
+    try:
+        while True:
+            text = said()
+            print(CLEAR + text if sys.stdout.isatty() else text, flush=True)
+            time.sleep(REDRAWN_S)
+    except KeyboardInterrupt:  # which is how it ends
+        print()
+
+
+def _write(found: Report, format_: str, output: Path | None) -> None:
+    """The lines as CSV or Parquet."""
+    columns, rows = flat(found)
+    if format_ == "csv":
+        with CsvFile(output or sys.stdout, columns, is_for_people=True) as table:
+            table.write(rows)
+        return
+    from gateway.report.parquet import ParquetFile
+
+    with ParquetFile(output or sys.stdout.buffer, columns) as parquet:
+        parquet.write(rows)
