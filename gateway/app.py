@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI
 
 from gateway import __version__
+from gateway.budgets.budgets import Budgets
+from gateway.budgets.opening import open_budgets
 from gateway.cache.base import Store
 from gateway.cache.embedding_setup import check_embedder
 from gateway.cache.embedding_vectors import VectorCache
@@ -23,6 +26,7 @@ from gateway.caching.refresh import Refresher
 from gateway.caching.visit import Caching
 from gateway.draining import Drain
 from gateway.edge.admin import admin_routes
+from gateway.edge.admin_budgets import budget_routes
 from gateway.edge.api import CHAT_PATH, Status, api_routes, render_errors
 from gateway.edge.asgi import ASGIApp, Receive, Scope, Send, raw_headers, respond, with_request_id
 from gateway.edge.auth import Entrance, Operator
@@ -35,13 +39,16 @@ from gateway.edge.request_headers import request_id
 from gateway.embeddings_pipeline import EmbeddingsPipeline
 from gateway.errors import ClientError
 from gateway.fleet import Fleet
+from gateway.gpu.settling import HourlySettlement, billed
 from gateway.health.model import Health
 from gateway.health.opening import open_sharing
 from gateway.keys.directory import Directory
-from gateway.keys.sqlite import SqliteKeys, keys_exist
+from gateway.keys.opening import keys_exist, open_keys
 from gateway.keys.watch import KeyWatch
+from gateway.ledger.base import Entry
+from gateway.ledger.opening import open_reader, open_store
+from gateway.ledger.retention import Retention
 from gateway.ledger.spool import Spool
-from gateway.ledger.sqlite import SqliteLedger
 from gateway.ledger.writer import LedgerWriter
 from gateway.limits.limits import Limits
 from gateway.limits.opening import open_limiter
@@ -52,6 +59,7 @@ from gateway.pipeline import Pipeline
 from gateway.policy import schema_models
 from gateway.policy.catalog import Model
 from gateway.policy.catalog import Provider as ProviderSpec
+from gateway.prompts.ids import PromptIds
 from gateway.providers.anthropic import AnthropicProvider
 from gateway.providers.base import Provider
 from gateway.providers.fake import FakeProvider
@@ -61,6 +69,7 @@ from gateway.providers.local import LocalModel, LocalModelError, LocalServer, fi
 from gateway.providers.local_provider import LocalProvider
 from gateway.providers.openai import OpenAIProvider
 from gateway.reload import PolicyWatch
+from gateway.request import ChatRequest
 from gateway.router import Router
 from gateway.runtime import CurrentRuntime, Runtime
 from gateway.sessions import Sessions
@@ -107,8 +116,10 @@ def build_app(settings: Settings) -> Gateway:
     opens with the ASGI lifespan, inside the loop that serves.
     """
     directory = Directory()
-    keys = KeyWatch(SqliteKeys(settings.keys), directory, counts_apart=settings.workers > 1 and settings.redis_url is None)
-    directory.is_closed = keys_exist(settings.keys)  # so that a file that goes before the look below lets nobody in
+    keys = KeyWatch(
+        open_keys(settings, is_gateway=True), directory, counts_apart=settings.workers > 1 and settings.redis_url is None
+    )
+    directory.is_closed = keys_exist(settings)  # so that a file that goes before the look below lets nobody in
     keys.look()
     check_address(settings, has_keys=directory.is_closed)
     router = load_router(settings.policy)
@@ -116,7 +127,7 @@ def build_app(settings: Settings) -> Gateway:
     check_embedder(router.policy, router.embedder)
     metrics = Metrics()
     store = make_store(settings.redis_url, settings.cache_bytes_max, metrics.store_failed)
-    ledger = LedgerWriter(SqliteLedger(settings.ledger), Spool(settings.spool))
+    ledger = LedgerWriter(open_store(settings), Spool(settings.spool))
     ready = _Ready(settings, router, ledger, store, metrics, keys)
 
     @contextlib.asynccontextmanager
@@ -149,12 +160,17 @@ async def _open(ready: _Ready, gateway: Gateway, stack: contextlib.AsyncExitStac
     store, metrics, keys = ready.store, ready.metrics, ready.keys
     ledger.start()
     stack.push_async_callback(ledger.aclose)
+    prompts = await _open_prompts(settings, ledger, stack)
     http = HttpClient(f"turnout/{__version__}")
     stack.push_async_callback(http.aclose)
     has_limits = bool(router.policy.limits) or gateway.directory.limited is not None
     limiter = await open_limiter(settings.redis_url, metrics.limits_failed, is_wanted=has_limits)
     stack.push_async_callback(limiter.aclose)
     limits = Limits(limiter, metrics)
+    look = partial(open_reader, settings)
+    budgets = await stack.enter_async_context(
+        open_budgets(settings.redis_url, settings.data_dir, look, ledger.written, router.policy, http, metrics)
+    )
     sharing = await stack.enter_async_context(open_sharing(settings.redis_url))
     fleet = Fleet(_Make(http), Health(sharing=sharing, opened=metrics.breaker_opened), limits)
     stack.push_async_callback(fleet.aclose)
@@ -166,35 +182,69 @@ async def _open(ready: _Ready, gateway: Gateway, stack: contextlib.AsyncExitStac
     stack.push_async_callback(background.aclose)
     runtime = Runtime(router, await fleet.targets(router.policy), await matching.matcher(router))
     current = gateway.current = CurrentRuntime(runtime)
-    metrics.states = lambda: current.now.gauges()
+    metrics.states = lambda: {**current.now.gauges(), **budgets.gauges()}
     sessions = Sessions()
-    auditor = Auditor(store, ledger, background, metrics)
-    caching = Caching(store, metrics, background, auditor, Refresher(store, ledger, background))
+    auditor = Auditor(store, ledger, background, metrics, charge=budgets.charge)
+    caching = Caching(store, metrics, background, auditor, Refresher(store, ledger, background, charge=budgets.charge))
     watched = store if isinstance(store, Guarded) else None
-    status = Status(current, ledger, gateway.drain, [matching, limits, keys, *(part for part in (watched, sharing) if part)])
+    kept = _keep_books(settings, ledger, current, budgets, stack)
+    parts = [matching, limits, budgets, keys, *kept, *(part for part in (watched, sharing) if part)]
+    status = Status(current, ledger, gateway.drain, parts)
     say_what_is_apart(router.policy, settings)
     if settings.worker is not None and settings.metrics_folder is not None:
         shared = SharedMetrics(metrics, settings.metrics_folder, settings.worker)
         stack.push_async_callback(_cancel, asyncio.create_task(shared.run(), name="shared-metrics"))
-    _watch_policy(settings, current, fleet, matching, status, stack)
+    _watch_policy(settings, current, fleet, matching, budgets, status, stack)
     stack.callback(keys.close)
     stack.push_async_callback(_cancel, asyncio.create_task(keys.run(), name="key-watch"))
 
     operator = Operator(settings.admin_key)
     feedback = CacheFeedback(for_people(store), matching.embed)
     for routes in (
-        api_routes(current, ledger, sessions, status, gateway.entrance, settings.body_bytes_max),
+        api_routes(current, ledger, sessions, status, gateway.entrance, settings.body_bytes_max, budgets),
         feedback_routes(ledger, feedback, operator, settings.body_bytes_max),
         admin_routes(store, operator, metrics, "redis" if watched else "memory", lambda: watched.problem if watched else None),
+        budget_routes(budgets, operator),
         metrics_routes(metrics),
     ):
         gateway.api.include_router(routes)
-    chat = Pipeline(current, ledger, caching, metrics, sessions, limits, gateway.drain)
-    embeddings = EmbeddingsPipeline(current, ledger, VectorCache(store), http, metrics, limits, gateway.drain)
+    chat = Pipeline(current, ledger, caching, metrics, sessions, limits, gateway.drain, budgets=budgets, prompt_id=prompts)
+    embeddings = EmbeddingsPipeline(current, ledger, VectorCache(store), http, metrics, limits, gateway.drain, budgets=budgets)
     gateway.hot = {
         CHAT_PATH: ChatCompletions(chat, settings.body_bytes_max),
         EMBEDDINGS_PATH: Embeddings(embeddings, settings.body_bytes_max),
     }
+
+
+async def _open_prompts(
+    settings: Settings, ledger: LedgerWriter, stack: contextlib.AsyncExitStack
+) -> Callable[[ChatRequest], str | None]:
+    """What gives a request its prompt id."""
+    if not settings.has_prompt_ids:
+        return lambda request: None
+    prompts = PromptIds(ledger, open_reader(settings))
+    stack.push_async_callback(prompts.aclose)
+    await prompts.start()  # the templates known already: ids are right from the first request on
+    return prompts.id_of
+
+
+def _keep_books(
+    settings: Settings, ledger: LedgerWriter, current: CurrentRuntime, budgets: Budgets, stack: contextlib.AsyncExitStack
+) -> list[HourlySettlement | Retention]:
+    """What is done for the ledger by the hour and by the day; begun when the budgets know what was spent before it."""
+
+    def charge(entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            budgets.charge(entry)
+
+    hours = HourlySettlement(ledger, lambda: current.now.policy, billed(partial(open_reader, settings)), charge)
+    stack.push_async_callback(hours.aclose)
+    hours.start()
+    if settings.retention_s is None:
+        return [hours]
+    retention = Retention(ledger, settings.retention_s)
+    stack.push_async_callback(_cancel, asyncio.create_task(retention.run(), name="ledger-retention"))
+    return [hours, retention]
 
 
 def _watch_policy(
@@ -202,6 +252,7 @@ def _watch_policy(
     current: CurrentRuntime,
     fleet: Fleet,
     matching: Matching,
+    budgets: Budgets,
     status: Status,
     stack: contextlib.AsyncExitStack,
 ) -> None:
@@ -209,6 +260,7 @@ def _watch_policy(
         check_workers(new.policy, settings)
         old = current.now.policy
         matcher = await matching.matcher(new)
+        await budgets.adopt(new.policy)
         current.now = Runtime(new, await fleet.targets(new.policy), matcher)
         fleet.retire(old, new.policy)
 

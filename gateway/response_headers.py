@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gateway.ledger.base import Entry
-from gateway.ledger.price import usd
+from gateway.pricing.cost import usd
 from gateway.reply import Headers
 
 

@@ -205,7 +205,7 @@ def test_a_data_directory_that_cannot_be_used_is_said_in_one_line(tmp_path: Path
         (["serve", "--policy", "nowhere.yaml"], {}, "cannot read the policy 'nowhere.yaml'"),
         (["serve", "--host", "0.0.0.0"], {}, "--insecure"),
         (["serve"], {"TURNOUT_GRACE_S": "soon"}, "'soon'"),
-        (["serve"], {"TURNOUT_LEDGER_URL": "postgresql://x/y"}, "not supported yet"),
+        (["serve"], {"TURNOUT_LEDGER_URL": "postgresql://x:y/z"}, "TURNOUT_LEDGER_URL is not an address of PostgreSQL"),
         (["serve"], {"TURNOUT_REDIS_URL": "http://x"}, "does not begin with redis://"),
         (["serve"], {"TURNOUT_MAX_BODY_MB": "lots"}, "'lots'"),
         (["spend"], {}, "there is no ledger"),
@@ -224,9 +224,12 @@ def test_a_wrong_set_up_is_said_in_one_line(tmp_path: Path, args: list[str], env
         (["serve", "--port", "x"], "'x'"),
         (["serve", "--port", "99999"], "99999"),
         (["serve", "--workers", "0"], "0"),
-        (["spend", "--by", "nonsense"], "route, day"),
-        (["spend", "--by", "tag:app"], "not supported yet"),
-        (["spend", "--format", "csv"], "not supported yet"),
+        (["spend", "--by", "nonsense"], "route, model"),
+        (["spend", "--by", "tag:"], "tag:NAME"),
+        (["spend", "--format", "xml"], "parquet"),
+        (["spend", "--since", "1d", "--until", "2d"], "not after"),
+        (["spend", "--compare", "1d..2d"], "BEGIN..END"),
+        (["spend", "--watch", "--format", "csv"], "--watch"),
         (["spend", "--since", "week"], "'week'"),
         (["policy", "explain", str(DEFAULT), "--prompt", "x", "--header", "bad"], "NAME=VALUE"),
         (["policy", "explain", str(DEFAULT), "--prompt", "x", "--draw", "7"], "[0, 1)"),
@@ -236,6 +239,7 @@ def test_wrong_usage_exits_2_and_names_what_is_wrong(tmp_path: Path, args: list[
     done = run(*args, data_dir=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -249,6 +253,8 @@ def test_wrong_usage_exits_2_and_names_what_is_wrong(tmp_path: Path, args: list[
         ["policy", "test"],
         ["policy", "schema"],
         ["spend"],
+        ["prices"],
+        ["prices", "refresh"],
         ["doctor"],
     ],
     ids=" ".join,
@@ -286,3 +292,16 @@ def test_the_doctor_is_content_with_the_default_set_up(tmp_path: Path) -> None:
     assert shown.returncode == 0
     assert "broken" not in shown.stdout
     assert "OPENAI_API_KEY is not set" in shown.stdout
+
+
+def test_the_doctor_says_each_thing_once(tmp_path: Path) -> None:
+    """Not as a line of the gateway's log besides, and not with a second remedy that leads elsewhere."""
+    policy = tmp_path / "p.yaml"
+    policy.write_text(one_model() + "budgets: [{per: team, usd: 1/day}]\n")
+    away = run("doctor", "--policy", str(policy), data_dir=tmp_path, TURNOUT_REDIS_URL=f"redis://127.0.0.1:{free_port()}")
+    assert away.stderr == ""
+    assert "missing budgets    the budgets' store at redis://127.0.0.1:" in away.stdout
+    (tmp_path / "prices.json").write_text("{")
+    broken = run("doctor", "--policy", str(policy), data_dir=tmp_path)
+    assert broken.returncode == 1
+    assert broken.stdout.splitlines()[-1].endswith("or remove it to go back to the shipped one"), "no word of the policy's file"

@@ -14,8 +14,8 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from gateway.cli.supervise import KILL_S
-from gateway.policy.catalog import TokenPrice
 from gateway.policy.compile import compile_policy, parse_faq
+from gateway.pricing.book import shipped_book
 from gateway.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,20 +123,11 @@ def test_policy_reaches_the_model_service_by_the_name_it_serves(compose: dict[st
 
 
 def test_policy_compiles_with_the_shipped_prices() -> None:
-    prices = json.loads((ROOT / "gateway" / "ledger" / "prices.json").read_bytes())["models"]
-
-    def price_of(provider: Any, model_id: str) -> TokenPrice | None:
-        entry = prices.get(f"{provider.kind}/{model_id}")
-        if entry is None:
-            return None
-        cached, write = entry.get("cached_input", entry["input"]), entry.get("cache_write", entry["input"])
-        return TokenPrice(entry["input"], entry["output"], cached, write, source="prices.json")
-
     compiled = compile_policy(
         POLICY_PATH.name,
         POLICY_PATH.read_text(encoding="utf-8"),
         env={"OPENAI_API_KEY": "sk-test", "ANTHROPIC_API_KEY": "sk-test"},
-        price_of=price_of,
+        price_of=shipped_book().prices_of,
         read_file=lambda name: (POLICY_PATH.parent / name).read_text(encoding="utf-8"),
     )
     assert [name for name, model in compiled.models.items() if model.price is None] == []

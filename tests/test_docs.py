@@ -13,7 +13,7 @@ import pytest
 
 from gateway.cli.main import parser
 from gateway.loading import load_router
-from gateway.policy import conditions, grammar, schema, schema_cache, schema_limits, schema_models, schema_routes
+from gateway.policy import conditions, grammar, schema, schema_budgets, schema_cache, schema_limits, schema_models, schema_routes
 from tests.live_gateway import LiveGateway
 from tests.scenario.policies import one_model
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 README = (ROOT / "README.md").read_text()
 HTTP = (ROOT / "docs/http.md").read_text()
-POLICY = "".join((ROOT / f"docs/{page}.md").read_text() for page in ("policy", "cache", "limits"))
+POLICY = "".join((ROOT / f"docs/{page}.md").read_text() for page in ("policy", "cache", "limits", "budgets"))
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -133,6 +133,8 @@ def test_the_docs_explain_every_condition(name: str) -> None:
         schema_cache.CacheSpec,
         schema_cache.CacheSetup,
         schema_limits.LimitSpec,
+        schema_budgets.BudgetSpec,
+        schema_budgets.AlertsSpec,
         schema_routes.TimeoutsSpec,
         schema_routes.RetrySpec,
         schema_routes.RungSpec,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 from dataclasses import asdict
 
 from gateway.cli.findings import find_all
@@ -16,7 +17,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = commands.add_parser(
         "doctor",
         help="check the set-up and say what to do",
-        description="Check policy, keys, addresses, prices, ledger, cache, clock. Asks no model. Exit 1 if something is broken.",
+        description="Check keys, address, policy, prices, ledger, Redis, cache, limits, budgets. Asks no model. "
+        "Exit 1 if something is broken.",
         epilog="example: turnout doctor --policy policies/default.yaml",
     )
     command.add_argument("--policy", metavar="FILE", help="the policy (default: $TURNOUT_POLICY or policies/default.yaml)")
@@ -26,6 +28,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was found; 1 if something is broken."""
+    logging.getLogger("turnout").addHandler(logging.NullHandler())  # what a gateway would log of it is a finding here
     findings = []
     for finding in find_all(load_settings(policy=args.policy)):
         findings.append(finding)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from gateway import __version__
-from gateway.cli import cache, calibrate, doctor, estimate, evaluate, keys, policy, serve, spend, train
+from gateway.cli import budgets, cache, calibrate, doctor, estimate, evaluate, keys, ledger, policy, prices, serve, spend, train
 from gateway.errors import ConfigError, UsageError
 from gateway.policy.errors import PolicyError
 
@@ -15,16 +16,23 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2  # argparse's own
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as all else does; its commands' parsers are of the same kind."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"{self.prog}: {message}; `{self.prog} --help` says more\n")
+
+
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="turnout",
         description="An LLM gateway that decides, for each request, whether to skip the LLM, use a small model or escalate.",
         epilog="example: turnout serve --policy policies/default.yaml",
     )
     top.add_argument("--version", action="version", version=f"turnout {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (serve, policy, keys, spend, estimate, cache, train, calibrate, evaluate, doctor):
+    for module in (serve, policy, keys, budgets, spend, ledger, prices, estimate, cache, train, calibrate, evaluate, doctor):
         module.add(commands)
     return top
 

@@ -76,6 +76,19 @@ def test_a_model_behind_an_api_finds_it_once_it_is_tested_and_its_cost_is_overhe
             assert gateway.entry(asked)["overhead_nusd"] == 500, "5 tokens at 100 nano-USD"
 
 
+def test_a_vector_that_is_not_of_the_whole_text_is_paid_for(tmp_path: Path) -> None:
+    with EmbeddingsUpstream(
+        lambda request: json_reply(embeddings(request.json(), WORDLLAMA.encode, tokens_each=100))
+    ) as upstream:
+        short = policy("{model: vectors}", upstream.url).replace("id: embed-1,", "id: embed-1, context: 100,")
+        with LiveGateway(tmp_path, short) as gateway:
+            assert cache_of(gateway, "The first question has it tested.") == "miss"
+            until(lambda: problems(gateway) == [])
+            asked = gateway.chat(KEPT)
+            assert (asked.headers["x-turnout-cache"], gateway.entry(asked)["overhead_nusd"]) == ("miss", 10_000)
+            assert cache_of(gateway, REWORDED) == "miss", "nothing is found by it"
+
+
 def test_a_model_that_fails_costs_misses_and_no_request(tmp_path: Path) -> None:
     with EmbeddingsUpstream(serving(WORDLLAMA.encode)) as upstream:
         with LiveGateway(tmp_path, policy("{model: vectors}", upstream.url)) as gateway:

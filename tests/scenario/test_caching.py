@@ -13,8 +13,10 @@ import httpx
 import pytest
 
 from gateway.caching import visit
-from gateway.ledger import spend as ledger_spend
-from gateway.ledger.sqlite import connect
+from gateway.ledger.sqlite_reader import SqliteReader
+from gateway.report.dimension import parse
+from gateway.report.period import Period
+from gateway.report.spend import spend as lines
 from tests.live_gateway import LiveGateway, events, text_of
 from tests.scenario.upstream import Call, Fails, Says, Upstream
 
@@ -237,11 +239,11 @@ def test_a_similar_question_in_another_context_is_another_question(tmp_path: Pat
 def spend(gateway: LiveGateway) -> dict[str, Any]:
     """The line of route `all` in `turnout spend`, once everything is written."""
     time.sleep(0.3)
-    db = connect(gateway.settings.ledger, read_only=True)
+    reader = SqliteReader(gateway.settings.ledger)
     try:
-        (row,) = ledger_spend.spend(db, "route", 0.0)
+        (row,) = lines(reader, parse("route"), Period(0.0))
     finally:
-        db.close()
+        reader.close()
     return row.as_json("route")
 
 

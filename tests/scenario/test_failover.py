@@ -158,6 +158,7 @@ def test_an_entry_has_what_the_contract_promises(tmp_path: Path) -> None:
         )
         assert entry["usage"] == {
             "input": 2, "output": 6, "cached_input": 0, "cache_write": 0, "reasoning": 0, "estimated": False,
+            "cache_write_1h": 0, "audio_input": 0, "audio_output": 0, "images": 0, "service": None,
         }  # fmt: skip
         failed, answered = entry["attempts"]
         assert (failed["status"], failed["cost"], failed["usage"], failed["ttft_ms"]) == (500, 0, None, None)

@@ -57,8 +57,10 @@ def test_usage_behind_the_finish_does_not_open_the_answer_anew(tmp_path: Path) -
 def test_a_provider_that_had_the_request_may_bill_it(tmp_path: Path, stream: bool) -> None:
     response, entry = asyncio.run(ask(tmp_path, Reply([HANG]), stream=stream))
     assert response.status_code == 504
-    # "hello" is 2 tokens in, at 1 USD per million.
-    assert (entry["attempts"][0]["usage"]["estimated"], entry["cost_nusd"]) == (True, 2_000)
+    used = entry["attempts"][0]["usage"]
+    # "hello", who says it, and 6 tokens around that, at 1 USD per million; one more while the vocabulary is being loaded.
+    assert (used["estimated"], used["input"] in (8, 9), used["output"]) == (True, True, 0)
+    assert entry["cost_nusd"] == used["input"] * 1_000
 
 
 def test_nothing_is_owed_to_a_provider_that_was_never_reached(tmp_path: Path) -> None:
