@@ -38,6 +38,9 @@ SAMPLE_S = 0.5
 LEAVING, AGAIN = 0.05, 0.2  # shares of the questions: whose caller leaves, and that were asked before
 CYCLE_S = 30.0  # of the faults
 CACHE_MB = "1"  # full within the warm-up, so that what grows afterwards is no cache that fills
+WARM_S = 80.0
+"""Until what has a bound is full: the cache, and the prompts that templates are looked for in, which come slowly."""
+MEASURED_MIN_S = 20.0
 SLOPE_MAX_MB_MIN = 1.0
 STEP_MB = 2.0
 """What a process of this size gains or gives back at once, by the allocator's arenas. Over a half-hour it counts little."""
@@ -67,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of questions, times and faults (default: 1)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the samples to this file, as CSV")
     arguments = parser.parse_args(argv)
+    if arguments.seconds < WARM_S + MEASURED_MIN_S:
+        parser.error(
+            f"--seconds {arguments.seconds:g}: the first {WARM_S:g} are not measured; give {WARM_S + MEASURED_MIN_S:g} at least"
+        )
     try:
         with tempfile.TemporaryDirectory(prefix="turnout-soak-") as folder:
             verdicts, samples = soak(Path(folder), arguments.seconds, arguments.rate, arguments.seed)
@@ -81,15 +88,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def report(verdicts: collections.Counter[str], samples: Sequence[Sample], seconds: float) -> int:
     """Print what came of it; 1 if something grows or an answer was wrong."""
-    settled = [sample for sample in samples if sample.at_s >= seconds / 2]
-    before = [sample for sample in samples if seconds / 4 <= sample.at_s < seconds / 2]
+    warm_s = max(seconds / 2, WARM_S)
+    settled = [sample for sample in samples if sample.at_s >= warm_s]
+    before = [sample for sample in samples if warm_s / 2 <= sample.at_s < warm_s]
     slope = slope_per_minute([(sample.at_s, sample.rss_mb) for sample in settled])
-    limit = SLOPE_MAX_MB_MIN + STEP_MB / (seconds / 2 / 60)
+    limit = SLOPE_MAX_MB_MIN + STEP_MB / ((seconds - warm_s) / 60)
     files, files_before = (max(sample.files for sample in part) for part in (settled, before))
     found = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
+    last_s = seconds - warm_s
     print(
-        f"{seconds:.0f} s, {found}. Memory {settled[0].rss_mb:.1f} → {settled[-1].rss_mb:.1f} MB over the second half, "
-        f"{slope:+.2f} MB/min (at most {limit:.2f}); open files at most {files} (before: {files_before})"
+        f"{seconds:.0f} s, {found}. Memory {settled[0].rss_mb:.1f} → {settled[-1].rss_mb:.1f} MB in the last "
+        f"{last_s:.0f} s, {slope:+.2f} MB/min (at most {limit:.2f}); open files at most {files} (before: {files_before})"
     )
     return int(slope > limit or files > files_before + FILES_MAX or verdicts["falsely complete"] + verdicts["hung"] > 0)
 
