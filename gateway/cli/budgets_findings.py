@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from gateway.budgets.opening import open_counts
+from gateway.cli.counts_findings import Counts, find_in_redis
 from gateway.cli.finding import Finding
-from gateway.errors import ConfigError
 from gateway.policy.compile import Policy
 from gateway.redis_url import check_redis_url
 from gateway.settings import Settings
@@ -21,7 +21,7 @@ def find_budgets(settings: Settings, policy: Policy) -> Iterator[Finding]:
         said = "counted in this process's memory, from the ledger on; replicas would each count by themselves"
         yield Finding("ok", "budgets", said)
     else:
-        yield from _in_redis(settings.redis_url)
+        yield from find_in_redis("budgets", partial(_opened, settings.redis_url))
     if policy.alerts is None:
         if any(rule.then == "alert" for rule in policy.budgets):
             remedy = 'give `alerts: {webhook: "${SLACK_WEBHOOK}"}` to have them sent'
@@ -33,25 +33,6 @@ def find_budgets(settings: Settings, policy: Policy) -> Iterator[Finding]:
         yield Finding("ok", "alerts", "sent to the webhook of the policy")
 
 
-def _in_redis(redis_url: str) -> Iterator[Finding]:
-    try:
-        check_redis_url(redis_url)
-        problem = asyncio.run(_looked(redis_url))
-    except ConfigError as exc:
-        yield Finding("broken", "budgets", str(exc))
-        return
-    if problem is None:
-        yield Finding("ok", "budgets", "counted in Redis, which answers")
-    else:
-        yield Finding("missing", "budgets", problem, "until then each replica counts alone, or refuses, as `on_error` says")
-
-
-async def _looked(redis_url: str) -> str | None:
-    def told(cause: str) -> None:
-        """The doctor says it once, from `problem`."""
-
-    counts = await open_counts(redis_url, lambda account, nusd, at: None, told, is_wanted=True)
-    try:
-        return counts.problem
-    finally:
-        await counts.aclose()
+async def _opened(redis_url: str, told: Callable[[str], None]) -> Counts:
+    check_redis_url(redis_url)
+    return await open_counts(redis_url, lambda account, nusd, at: None, told, is_wanted=True)

@@ -67,6 +67,7 @@ class HourlySettlement:
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="gpu-hours")
+        self._task.add_done_callback(self._ended)
 
     async def aclose(self) -> None:
         """What is not settled yet is by the next start."""
@@ -75,15 +76,14 @@ class HourlySettlement:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
-        try:
-            while True:
-                await self._step()
-                await asyncio.sleep(self._step_s)
-        except BaseException as exc:
-            if not isinstance(exc, asyncio.CancelledError):
-                self.problem = f"the hours of self-hosted models are no longer settled, start the gateway anew: {exc!r}"
-                log.error(self.problem, exc_info=exc)
-            raise
+        while True:
+            await self._step()
+            await asyncio.sleep(self._step_s)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (exc := task.exception()) is not None:
+            self.problem = f"the hours of self-hosted models are no longer settled, start the gateway anew: {exc!r}"
+            log.error(self.problem, exc_info=exc)
 
     async def _step(self) -> None:
         try:
