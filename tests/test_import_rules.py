@@ -24,6 +24,7 @@ LAYERS: list[list[str]] = [
         "gateway.redis_link",
         "gateway.redis_script",
         "gateway.redis_url",
+        "gateway.settling",
         "gateway.shared_metrics",
         "gateway.store_guard",
         "gateway.usage",

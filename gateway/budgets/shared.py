@@ -22,6 +22,7 @@ from gateway.budgets.redis import PREFIX, RedisCounts
 from gateway.errors import StoreUnavailable
 from gateway.outages import OF_WRITES, Effects, Outages
 from gateway.redis_script import TOGETHER_MAX
+from gateway.settling import Settling
 from gateway.store_guard import OPENING, PROBE_S, StoreGuard
 
 log = logging.getLogger("turnout.budgets")
@@ -75,9 +76,7 @@ class SharedCounts:
         self._alone = MemoryCounts(self._changed_alone)
         self._owed: deque[Charge] = deque(maxlen=OWED_MAX)
         self._sending: _Batch | None = None
-        self._is_owing = asyncio.Event()
-        self._settling: asyncio.Task[None] | None = None
-        self._is_closing = False
+        self._settling = Settling("budgets-settling", self._guard, lambda: bool(self._owed or self._sending), self._send, probe_s)
         self._probe_s = probe_s
 
     @property
@@ -111,10 +110,8 @@ class SharedCounts:
 
     def settle(self, charges: Sequence[Charge]) -> None:
         self._alone.settle(charges)
-        if self._settling is None or self._settling.done():
-            self._settling = asyncio.create_task(self._settle(), name="budgets-settling")
         self._owed.extend(charges)
-        self._is_owing.set()
+        self._settling.wake()
 
     async def fill(self, family: Family, read: Callable[[], Spent], at: float) -> None:
         """A family that Redis does not know is filled by one replica; of one that it knows, what was lost long ago is made up."""
@@ -146,12 +143,7 @@ class SharedCounts:
         return self._alone.spent(family, at)
 
     async def aclose(self) -> None:
-        if self._settling is not None:
-            self._is_closing = True
-            self._is_owing.set()
-            await asyncio.wait({self._settling}, timeout=CLOSE_S)  # what is not told by then is in the ledger
-            self._settling.cancel()
-            await asyncio.gather(self._settling, return_exceptions=True)
+        await self._settling.aclose(CLOSE_S)  # what is not told by then is in the ledger
         await self._guard.aclose()
         await self._counts.aclose()
 
@@ -174,18 +166,6 @@ class SharedCounts:
     def _changed_alone(self, account: Account, spent_nusd: int, at: float) -> None:
         if self._guard.is_open:
             self._changed(account, spent_nusd, at)
-
-    async def _settle(self) -> None:
-        while True:
-            await self._is_owing.wait()
-            self._is_owing.clear()
-            while (self._owed or self._sending) and not (self._is_closing and self._guard.is_open):
-                if self._guard.is_open:
-                    await asyncio.sleep(self._probe_s)
-                else:
-                    await self._send()
-            if self._is_closing:
-                return
 
     async def _send(self) -> None:
         """Tell Redis, until it has counted: the batch's name keeps it from counting twice."""

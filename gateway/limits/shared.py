@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import time
@@ -15,6 +14,7 @@ from gateway.limits.base import Ask, Correction, Counted, Hold, LimitExceeded, L
 from gateway.limits.memory import MemoryLimits
 from gateway.limits.redis import PREFIX, RedisCounts
 from gateway.outages import OF_WRITES, Effects, Outages
+from gateway.settling import Settling
 from gateway.store_guard import DEADLINE_S, OPENING, PROBE_S, StoreGuard
 
 log = logging.getLogger("turnout.limits")
@@ -52,10 +52,7 @@ class SharedLimits:
         )
         self._owed: deque[Correction] = deque(maxlen=OWED_MAX)
         self._sending: list[Correction] = []
-        self._is_owing = asyncio.Event()
-        self._settling: asyncio.Task[None] | None = None
-        self._is_closing = False
-        self._probe_s = probe_s
+        self._settling = Settling("limits-settling", self._guard, lambda: bool(self._owed), self._send, probe_s)
 
     @property
     def problem(self) -> str | None:
@@ -86,32 +83,13 @@ class SharedLimits:
         return Hold(self, [Counted(ask, one.bucket) for ask, one in zip(asks, reserved, strict=True)], levels)
 
     def settle(self, corrections: Sequence[Correction]) -> None:
-        if self._settling is None or self._settling.done():
-            self._settling = asyncio.create_task(self._settle(), name="limits-settling")
         self._owed.extend(corrections)
-        self._is_owing.set()
+        self._settling.wake()
 
     async def aclose(self) -> None:
-        if self._settling is not None:
-            self._is_closing = True
-            self._is_owing.set()
-            await asyncio.wait({self._settling}, timeout=CLOSE_S)  # what is not told by then counts as it was reserved
-            self._settling.cancel()
-            await asyncio.gather(self._settling, return_exceptions=True)
+        await self._settling.aclose(CLOSE_S)  # what is not told by then counts as it was reserved
         await self._guard.aclose()
         await self._counts.aclose()
-
-    async def _settle(self) -> None:
-        while True:
-            await self._is_owing.wait()
-            self._is_owing.clear()
-            while self._owed and not (self._is_closing and self._guard.is_open):
-                if self._guard.is_open:
-                    await asyncio.sleep(self._probe_s)
-                else:
-                    await self._send()
-            if self._is_closing:
-                return
 
     async def _send(self) -> None:
         """Tell Redis once. A batch that fails may have been counted: sent again, it could give back what was never held.
