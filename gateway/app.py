@@ -12,6 +12,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from gateway import __version__
+from gateway.adapters import Adapters
 from gateway.budgets.budgets import Budgets
 from gateway.budgets.opening import open_budgets
 from gateway.cache.base import Store
@@ -24,21 +25,30 @@ from gateway.caching.audit import Auditor
 from gateway.caching.background import Background
 from gateway.caching.refresh import Refresher
 from gateway.caching.visit import Caching
-from gateway.draining import Drain
 from gateway.edge.admin import admin_routes
 from gateway.edge.admin_budgets import budget_routes
-from gateway.edge.api import CHAT_PATH, Status, api_routes, render_errors
-from gateway.edge.asgi import ASGIApp, Receive, Scope, Send, raw_headers, respond, with_request_id
+from gateway.edge.api import Status, api_routes, render_errors
 from gateway.edge.auth import Entrance, Operator
-from gateway.edge.embeddings import EMBEDDINGS_PATH, Embeddings
+from gateway.edge.chat_completions import CHAT_PATH, ChatDialect
+from gateway.edge.completions import COMPLETIONS_PATH, CompletionsDialect
+from gateway.edge.dialect import Dialect
+from gateway.edge.embeddings import EMBEDDINGS_PATH, EmbeddingsDialect
+from gateway.edge.endpoint import Endpoint, Handler, R
 from gateway.edge.feedback import feedback_routes
+from gateway.edge.kept_by_provider import KeptByProvider
+from gateway.edge.kept_chat import kept_chat_routes
+from gateway.edge.messages import MESSAGES_PATH, MessagesDialect
+from gateway.edge.messages_tokens import count_tokens_routes
 from gateway.edge.metrics import metrics_routes
-from gateway.edge.openai_chat import ChatCompletions
-from gateway.edge.openai_errors import error_response
-from gateway.edge.request_headers import request_id
+from gateway.edge.models import models_routes
+from gateway.edge.openapi import openapi_routes
+from gateway.edge.responses import RESPONSES_PATH, ResponsesDialect, responses_routes
+from gateway.edge.responses_compact import COMPACT_PATH, CompactDialect
+from gateway.edge.responses_tokens import input_tokens_routes
 from gateway.embeddings_pipeline import EmbeddingsPipeline
-from gateway.errors import ClientError
 from gateway.fleet import Fleet
+from gateway.frame import Frame
+from gateway.front import Gateway
 from gateway.gpu.settling import HourlySettlement, billed
 from gateway.health.model import Health
 from gateway.health.opening import open_sharing
@@ -56,20 +66,11 @@ from gateway.loading import load_router
 from gateway.matching import Matching
 from gateway.metrics import Metrics
 from gateway.pipeline import Pipeline
-from gateway.policy import schema_models
-from gateway.policy.catalog import Model
-from gateway.policy.catalog import Provider as ProviderSpec
 from gateway.prompts.ids import PromptIds
-from gateway.providers.anthropic import AnthropicProvider
-from gateway.providers.base import Provider
-from gateway.providers.fake import FakeProvider
 from gateway.providers.http import HttpClient
-from gateway.providers.litellm import LiteLLMProvider
-from gateway.providers.local import LocalModel, LocalModelError, LocalServer, find_weights, threads_to_spare
-from gateway.providers.local_provider import LocalProvider
-from gateway.providers.openai import OpenAIProvider
 from gateway.reload import PolicyWatch
 from gateway.request import ChatRequest
+from gateway.responses.opening import check_responses, open_responses
 from gateway.router import Router
 from gateway.runtime import CurrentRuntime, Runtime
 from gateway.sessions import Sessions
@@ -78,35 +79,6 @@ from gateway.shared_metrics import SharedMetrics
 from gateway.workers import check_workers, say_what_is_apart
 
 log = logging.getLogger("turnout.app")
-
-CONTEXT_TOKENS = 2048  # of a local model whose `context` the policy does not say
-
-
-class Gateway:
-    """The ASGI application: the hot routes straight to their handlers, everything else to FastAPI, all behind one entrance."""
-
-    def __init__(self, api: FastAPI, directory: Directory, entrance: Entrance) -> None:
-        self.api, self.directory, self.entrance = api, directory, entrance
-        self.drain = Drain()
-        self.hot: dict[str, ASGIApp] = {}
-        self.current: CurrentRuntime | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.api(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        try:
-            self.entrance.admit(scope, headers)
-        except ClientError as exc:
-            status, body, more = error_response(exc)
-            await respond(send, status, body, raw_headers([("x-request-id", request_id(headers)), *more]))
-            return
-        if scope["path"] in self.hot and scope["method"] == "POST":
-            # Past FastAPI's router and exception middleware, which cost more than the decision itself.
-            await self.hot[scope["path"]](scope, receive, send)
-        else:
-            await self.api(scope, receive, with_request_id(send, request_id(headers)))
 
 
 def build_app(settings: Settings) -> Gateway:
@@ -124,6 +96,7 @@ def build_app(settings: Settings) -> Gateway:
     check_address(settings, has_keys=directory.is_closed)
     router = load_router(settings.policy)
     check_workers(router.policy, settings)
+    check_responses(router.policy.responses, settings.redis_url, settings.workers)
     check_embedder(router.policy, router.embedder)
     metrics = Metrics()
     store = make_store(settings.redis_url, settings.cache_bytes_max, metrics.store_failed)
@@ -136,8 +109,8 @@ def build_app(settings: Settings) -> Gateway:
             await _open(ready, gateway, stack)
             yield
 
-    # No /docs and /redoc: their pages load a script from somebody else's host.
-    api = FastAPI(title="Turnout", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    # FastAPI's own document knows the hot routes not, and its pages load a script from somebody else's host.
+    api = FastAPI(title="Turnout", version=__version__, lifespan=lifespan, openapi_url=None)
     render_errors(api)
     gateway = Gateway(api, directory, Entrance(directory, Operator(settings.admin_key), is_insecure=settings.is_insecure))
     return gateway
@@ -172,7 +145,7 @@ async def _open(ready: _Ready, gateway: Gateway, stack: contextlib.AsyncExitStac
         open_budgets(settings.redis_url, settings.data_dir, look, ledger.written, router.policy, http, metrics)
     )
     sharing = await stack.enter_async_context(open_sharing(settings.redis_url))
-    fleet = Fleet(_Make(http), Health(sharing=sharing, opened=metrics.breaker_opened), limits)
+    fleet = Fleet(Adapters(http), Health(sharing=sharing, opened=metrics.breaker_opened), limits)
     stack.push_async_callback(fleet.aclose)
     stack.push_async_callback(store.aclose)
     await see_store(store)
@@ -188,7 +161,11 @@ async def _open(ready: _Ready, gateway: Gateway, stack: contextlib.AsyncExitStac
     caching = Caching(store, metrics, background, auditor, Refresher(store, ledger, background, charge=budgets.charge))
     watched = store if isinstance(store, Guarded) else None
     kept = _keep_books(settings, ledger, current, budgets, stack)
-    parts = [matching, limits, budgets, keys, *kept, *(part for part in (watched, sharing) if part)]
+    responses = await open_responses(
+        lambda: current.now.policy.responses, settings.redis_url, settings.workers, metrics.responses_failed
+    )
+    stack.push_async_callback(responses.aclose)
+    parts = [matching, limits, budgets, keys, responses, *kept, *(part for part in (watched, sharing) if part)]
     status = Status(current, ledger, gateway.drain, parts)
     say_what_is_apart(router.policy, settings)
     if settings.worker is not None and settings.metrics_folder is not None:
@@ -200,19 +177,36 @@ async def _open(ready: _Ready, gateway: Gateway, stack: contextlib.AsyncExitStac
 
     operator = Operator(settings.admin_key)
     feedback = CacheFeedback(for_people(store), matching.embed)
+    kept_elsewhere = KeptByProvider(current, gateway.entrance, http, settings.body_bytes_max)
+    responses_dialect = ResponsesDialect(responses, current, settings.body_bytes_max)
     for routes in (
         api_routes(current, ledger, sessions, status, gateway.entrance, settings.body_bytes_max, budgets),
+        models_routes(current),
+        input_tokens_routes(responses_dialect, current, sessions, settings.body_bytes_max),
+        responses_routes(responses, kept_elsewhere),
+        kept_chat_routes(kept_elsewhere),
+        count_tokens_routes(current, sessions, settings.body_bytes_max),
         feedback_routes(ledger, feedback, operator, settings.body_bytes_max),
         admin_routes(store, operator, metrics, "redis" if watched else "memory", lambda: watched.problem if watched else None),
         budget_routes(budgets, operator),
         metrics_routes(metrics),
+        openapi_routes(__version__),
     ):
         gateway.api.include_router(routes)
-    chat = Pipeline(current, ledger, caching, metrics, sessions, limits, gateway.drain, budgets=budgets, prompt_id=prompts)
-    embeddings = EmbeddingsPipeline(current, ledger, VectorCache(store), http, metrics, limits, gateway.drain, budgets=budgets)
+    frame = Frame(current, ledger, limits, metrics, gateway.drain)
+    chat = Pipeline(frame, caching, sessions, budgets, prompt_id=prompts)
+    embeddings = EmbeddingsPipeline(frame, VectorCache(store), http, metrics, budgets)
+
+    def endpoint(dialect: Dialect[R], pipeline: Handler[R]) -> Endpoint[R]:
+        return Endpoint(dialect, pipeline, settings.body_bytes_max, settings.keep_alive_s)
+
     gateway.hot = {
-        CHAT_PATH: ChatCompletions(chat, settings.body_bytes_max),
-        EMBEDDINGS_PATH: Embeddings(embeddings, settings.body_bytes_max),
+        CHAT_PATH: endpoint(ChatDialect(), chat),
+        MESSAGES_PATH: endpoint(MessagesDialect(), chat),
+        RESPONSES_PATH: endpoint(responses_dialect, chat),
+        COMPACT_PATH: endpoint(CompactDialect(responses_dialect), chat),
+        COMPLETIONS_PATH: endpoint(CompletionsDialect(), chat),
+        EMBEDDINGS_PATH: endpoint(EmbeddingsDialect(), embeddings),
     }
 
 
@@ -258,6 +252,7 @@ def _watch_policy(
 ) -> None:
     async def adopt(new: Router) -> None:
         check_workers(new.policy, settings)
+        check_responses(new.policy.responses, settings.redis_url, settings.workers)
         old = current.now.policy
         matcher = await matching.matcher(new)
         await budgets.adopt(new.policy)
@@ -281,45 +276,3 @@ def _watch_policy(
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-class _Make:
-    """From a provider's settings to its adapter."""
-
-    def __init__(self, http: HttpClient) -> None:
-        self._http = http
-
-    def __call__(self, name: str, spec: ProviderSpec, model: Model, unavailable: str | None) -> Provider:
-        match spec:
-            case schema_models.OpenAIProvider():
-                return OpenAIProvider(
-                    name, self._http, spec.base_url, api_key=spec.api_key, headers=spec.headers, unavailable=unavailable
-                )
-            case schema_models.AnthropicProvider():
-                return AnthropicProvider(
-                    name, self._http, spec.base_url, api_key=spec.api_key, headers=spec.headers, unavailable=unavailable
-                )
-            case schema_models.LiteLLMProvider():
-                return LiteLLMProvider(
-                    name, spec.litellm_provider, api_key=spec.api_key, base_url=spec.base_url, unavailable=unavailable
-                )
-            case schema_models.LocalProvider():
-                return self._local(name, spec, model)
-            case schema_models.FakeProvider():
-                return FakeProvider(
-                    name, ttft_s=spec.ttft, tokens_per_second=spec.tokens_per_second, words=spec.words, script=spec.script
-                )
-
-    def _local(self, name: str, spec: schema_models.LocalProvider, model: Model) -> Provider:
-        try:
-            weights = find_weights(model.id)
-        except LocalModelError as exc:
-            return OpenAIProvider(name, self._http, "http://127.0.0.1/v1", unavailable=str(exc))
-        local = LocalModel(
-            alias=model.id,
-            gguf=weights,
-            context_tokens=model.context_tokens or CONTEXT_TOKENS,
-            parallel=spec.parallel,
-            threads=spec.threads or threads_to_spare(),
-        )
-        return LocalProvider(name, LocalServer(local), self._http)

@@ -12,12 +12,12 @@ from typing import Final
 
 import msgspec
 
-from gateway.chat import ChatHead
+from gateway.chat import ChatHead, check_model
 from gateway.errors import ClientError
-from gateway.request import ChatRequest
+from gateway.request import ChatRequest, DialectName
 from gateway.usage import Usage, estimate_tokens
 
-DIALECT: Final = "openai_embeddings"
+DIALECT: Final[DialectName] = "openai_embeddings"
 Raw = msgspec.Raw
 
 
@@ -70,6 +70,7 @@ def read_head(body: bytes) -> tuple[EmbeddingsHead, tuple[bytes, ...]]:
     head = _decode_head(body)
     if not head.model:
         raise ClientError("`model` is empty; name a model of the policy", code="invalid_model", param="model")
+    check_model(head.model)
     return head, _items(bytes(head.input))
 
 
@@ -136,7 +137,8 @@ class EmbeddingsAnswer(msgspec.Struct):
         given = self.data or []
         if len(given) != count:
             raise ValueError(f"{len(given)} vectors for {count} inputs")
-        places = [place if vector.index is None else vector.index for place, vector in enumerate(given)]
+        # The place of an only vector is no question, whatever number a server gives it.
+        places = [place if vector.index is None or count == 1 else vector.index for place, vector in enumerate(given)]
         if sorted(places) != list(range(count)):
             raise ValueError(f"the indexes of its vectors are not 0 to {count - 1}")
         ordered = sorted(zip(places, given, strict=True), key=lambda pair: pair[0])

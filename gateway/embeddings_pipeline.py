@@ -11,25 +11,18 @@ from typing import TypeVar
 import msgspec
 
 from gateway.budgets.budgets import Budgets
-from gateway.budgets.claim import Claim
 from gateway.cache.base import CachedAnswer, CacheKey
 from gateway.cache.embedding_vectors import INLINE_BYTES_MAX, VectorCache, is_cacheable, vector_keys
-from gateway.draining import Drain
 from gateway.embeddings import EmbeddingsRequest, answer_of, read_answer, with_items
 from gateway.embeddings_decision import model_of, plan_for
 from gateway.errors import (
     CONTEXT_LENGTH,
     ClientError,
-    LedgerUnavailable,
-    TurnoutError,
-    status_of,
 )
 from gateway.execute import Execution
-from gateway.ledger.base import Entry, EntryOutcome
-from gateway.ledger.booking import outcome_of, settle
-from gateway.ledger.writer import LedgerWriter
-from gateway.limits.allowance import Allowance
-from gateway.limits.limits import Limits
+from gateway.frame import Frame, Work
+from gateway.ledger.base import Entry
+from gateway.ledger.booking import settle
 from gateway.metrics import Metrics
 from gateway.policy.catalog import Model
 from gateway.policy.model import Plan
@@ -37,10 +30,10 @@ from gateway.policy.schema_models import OpenAIProvider
 from gateway.pricing.cost import cost_nusd
 from gateway.providers.http import HttpClient
 from gateway.providers.openai_embeddings import OpenAIEmbeddings
-from gateway.reply import ClientStalled, Headers, Sink
+from gateway.reply import Headers, Sink
 from gateway.response_headers import cost_headers, entry_headers
 from gateway.running import Target
-from gateway.runtime import CurrentRuntime, Runtime
+from gateway.runtime import Runtime
 from gateway.tenant import Tenant
 from gateway.usage import Usage
 from gateway.wire_usage import read_usage
@@ -49,26 +42,15 @@ T = TypeVar("T")
 
 
 @dataclass
-class Work:
-    """A request under way: what was given, and the entry that grows with it.
+class VectorWork(Work[EmbeddingsRequest]):
+    """One that asks for vectors.
 
     keys: of its items, none when it neither reads nor fills the cache. kept: what was there for each.
     """
 
-    request: EmbeddingsRequest
-    tenant: Tenant
-    runtime: Runtime
-    sink: Sink
-    entry: Entry
-    started: float
     model: Model | None = None
     keys: list[CacheKey] = field(default_factory=list)
     kept: list[CachedAnswer | None] = field(default_factory=list)
-    execution: Execution | None = None
-    compromise: str | None = None
-    allowance: Allowance | None = None  # what is reserved of the caller's limits, if it has any
-    claim: Claim | None = None  # what is reserved of budgets, if the policy has any
-    is_booked: bool = False
 
     @property
     def saved(self) -> Usage:
@@ -77,56 +59,21 @@ class Work:
 
 
 class EmbeddingsPipeline:
-    """clock: monotonic seconds."""
+    """Embeddings are asked of the model that is named, and of no other: nobody else's vectors stand in for its own."""
 
-    def __init__(
-        self,
-        current: CurrentRuntime,
-        ledger: LedgerWriter,
-        vectors: VectorCache,
-        http: HttpClient,
-        metrics: Metrics,
-        limits: Limits,
-        drain: Drain,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        budgets: Budgets,
-    ) -> None:
-        self._current, self._ledger, self._vectors, self._http = current, ledger, vectors, http
-        self._metrics, self._limits, self._budgets, self._drain, self._clock = metrics, limits, budgets, drain, clock
+    def __init__(self, frame: Frame, vectors: VectorCache, http: HttpClient, metrics: Metrics, budgets: Budgets) -> None:
+        self._frame, self._vectors, self._http, self._metrics, self._budgets = frame, vectors, http, metrics, budgets
 
     async def handle(self, request: EmbeddingsRequest, tenant: Tenant, sink: Sink) -> None:
         """Answer one request through the sink, and book it, whatever happens."""
-        try:
-            self._ledger.reserve()
-        except LedgerUnavailable as exc:
-            await sink.fail(exc, [("x-request-id", request.request_id)])
-            return
-        work = self._begin(request, tenant, sink)
-        try:
-            with self._drain.breakable():
-                await self._serve(work)
-        except (asyncio.CancelledError, ClientStalled):
-            self._ended(work, "cancelled", 499)  # the client has left, as nginx books it
-            raise
-        except TurnoutError as exc:
-            await self._failed(work, exc)
-        except BaseException as exc:
-            self._ended(work, "error", 500, repr(exc))
-            raise
-        finally:
-            try:
-                if work.execution is not None:
-                    await work.execution.aclose()
-            finally:
-                self._book(work)  # cancelled in between as well: it holds a place in the ledger
 
-    async def _serve(self, work: Work) -> None:
+        def begin(runtime: Runtime, now: float) -> VectorWork:
+            return VectorWork(request, tenant, runtime, sink, _entry(request, tenant, runtime), now)
+
+        await self._frame.run(self, begin, request.request_id, sink)
+
+    async def serve(self, work: VectorWork) -> None:
         policy = work.runtime.policy
-        if policy.limits or work.tenant.limits:
-            work.allowance = self._limits.of_caller(policy.limits, work.tenant, work.request)
-            if work.allowance is not None:
-                await work.allowance.reserve()
         model = work.model = model_of(policy, work.request, work.tenant.permit)
         plan = plan_for(policy, model)
         work.entry.route, work.entry.decided_by = plan.route, plan.decided_by
@@ -150,7 +97,7 @@ class EmbeddingsPipeline:
         else:
             await self._replay(work, model)
 
-    async def _look(self, work: Work, plan: Plan, model: Model) -> None:
+    async def _look(self, work: VectorWork, plan: Plan, model: Model) -> None:
         request, rule = work.request, plan.cache
         work.kept = [None] * len(request.items)
         is_unpaid = work.claim is not None and work.claim.refusal is not None  # what is kept costs nothing
@@ -161,37 +108,37 @@ class EmbeddingsPipeline:
         if rule.mode != "off":
             self._metrics.looked_up(plan.route, work.entry.cache)
 
-    async def _replay(self, work: Work, model: Model) -> None:
+    async def _replay(self, work: VectorWork, model: Model) -> None:
         """All vectors were there."""
         kept = [answer for answer in work.kept if answer is not None]
         if len(kept) == 1:
             work.entry.cache_entry = kept[0].id
         body = await _off_loop(_bytes(kept), lambda: answer_of([answer.data for answer in kept], model.id, work.saved))
-        self._book(work)
+        self._frame.book(self, work)
         age_s = max(int(time.time() - min(answer.stored_at for answer in kept)), 0)
         kept_by = [("x-turnout-model", model.name), ("x-turnout-provider", model.provider), ("age", str(age_s))]
         await work.sink.whole(body, [*self._headers(work, kept_by), *cost_headers(work.entry)])
 
-    async def _ask(self, work: Work, plan: Plan, model: Model, missing: Sequence[int]) -> None:
+    async def _ask(self, work: VectorWork, plan: Plan, model: Model, missing: Sequence[int]) -> None:
         if work.claim is not None and work.claim.refusal is not None and not plan.targets:
             raise work.claim.refusal
         is_all = len(missing) == len(work.request.items)
         body = await self._answer(work, plan, model, work.request if is_all else await _part(work.request, missing))
         assert work.execution is not None and work.execution.answering is not None, "it has answered"
         whole = body if is_all else await _off_loop(len(body) + _bytes(work.kept), lambda: _together(work, missing, body))
-        self._book(work)
+        self._frame.book(self, work)
         await work.sink.whole(whole, [*self._headers(work), *cost_headers(work.entry)])
         if work.keys:
             # After the answer: nobody need wait for this.
             asked = [(place, work.keys[place]) for place in missing]
             await self._vectors.keep(work.request, work.tenant, plan, asked, body, work.execution.answering)
 
-    async def _answer(self, work: Work, plan: Plan, model: Model, request: EmbeddingsRequest) -> bytes:
+    async def _answer(self, work: VectorWork, plan: Plan, model: Model, request: EmbeddingsRequest) -> bytes:
         """What the model says to this part of the request, or to all of it."""
         spec, known = work.runtime.policy.providers[model.provider], work.runtime.targets[model.name]
         assert isinstance(spec, OpenAIProvider), "others are refused before"
         target = Target(model, OpenAIEmbeddings(model.provider, self._http, spec), known.health, known.quota, known.tokens)
-        execution = work.execution = Execution(plan, [target] if plan.targets else [], request, self._clock, work.started)
+        execution = work.execution = Execution(plan, [target] if plan.targets else [], request, self._frame.clock, work.started)
         try:
             pieces = await execution.begin()
         except ClientError as exc:
@@ -201,65 +148,46 @@ class EmbeddingsPipeline:
         work.entry.model, work.entry.provider = model.name, model.provider
         return pieces[-1].data
 
-    async def _failed(self, work: Work, exc: TurnoutError) -> None:
-        self._ended(work, outcome_of(exc), status_of(exc), exc.message)
-        if work.execution is not None:
-            await work.execution.aclose()
-        self._book(work)
-        await work.sink.fail(exc, self._headers(work))
+    # What the frame asks.
 
-    def _ended(self, work: Work, outcome: EntryOutcome, status: int, error: str | None = None) -> None:
-        """How it went; an entry that was handed over is the ledger's, and says how it was then."""
-        if not work.is_booked:
-            work.entry.outcome, work.entry.status, work.entry.error = outcome, status, error
-
-    def _begin(self, request: EmbeddingsRequest, tenant: Tenant, sink: Sink) -> Work:
-        runtime = self._current.now
-        entry = Entry(
-            request_id=request.request_id,
-            at=time.time(),
-            dialect=request.dialect,
-            requested_model=request.head.model,
-            stream=False,
-            key=tenant.key,
-            team=tenant.team,
-            tags=dict(request.tags),
-            session=request.session,
-            policy_hash=runtime.policy.hash,
-            draw=0.0,  # nothing is left to chance
-        )
-        return Work(request, tenant, runtime, sink, entry, self._clock())
-
-    def _book(self, work: Work) -> None:
-        """Price the entry and hand it to the ledger; once. Before the answer goes out, so that none is lost.
-
-        The policy's baseline is a model that answers, which no vector stands in for: what is saved here is what the
+    def price(self, work: VectorWork) -> None:
+        """The policy's baseline is a model that answers, which no vector stands in for: what is saved here is what the
         same model would have cost for the vectors that were kept.
         """
-        if work.is_booked:
-            return
-        work.is_booked = True
         entry = work.entry
-        attempts = work.execution.attempts if work.execution is not None else []
-        settle(entry, attempts, work.runtime.policy.models, None, work.execution.answering if work.execution else None)
+        settle(entry, work.attempts, work.runtime.policy.models, None, work.answering)
         if entry.outcome == "ok":  # else the caller has got nothing for them
             entry.usage = work.saved + (entry.usage or Usage())
         entry.baseline_nusd = 0 if work.model is None else cost_nusd(work.model.price_at(entry.at), entry.usage)
-        entry.duration_ms = (self._clock() - work.started) * 1000
-        entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in attempts), 0.0)
-        if work.allowance is not None:
-            work.allowance.settle(attempts)
-        if work.claim is not None:
-            work.claim.settle(entry)  # before the ledger has it
-        self._ledger.put(entry)
-        self._metrics.answered(entry.route, entry.outcome, ((a.model, a.outcome) for a in attempts))
 
-    def _headers(self, work: Work, more: Headers | None = None) -> Headers:
+    def headers(self, work: VectorWork) -> Headers:
+        return self._headers(work)
+
+    def leave(self, work: VectorWork) -> None:
+        """It holds nothing."""
+
+    def _headers(self, work: VectorWork, more: Headers | None = None) -> Headers:
         """more: what is known besides; the model and its provider where nobody was asked."""
         entry = work.entry
         asked = [("x-turnout-model", entry.model), ("x-turnout-provider", entry.provider)]
         headers = entry_headers(entry, [*asked, ("x-turnout-compromise", work.compromise), *(more or [])])
         return headers if work.allowance is None else headers + work.allowance.headers
+
+
+def _entry(request: EmbeddingsRequest, tenant: Tenant, runtime: Runtime) -> Entry:
+    return Entry(
+        request_id=request.request_id,
+        at=time.time(),
+        dialect=request.dialect,
+        requested_model=request.head.model,
+        stream=False,
+        key=tenant.key,
+        team=tenant.team,
+        tags=dict(request.tags),
+        session=request.session,
+        policy_hash=runtime.policy.hash,
+        draw=0.0,  # nothing is left to chance
+    )
 
 
 async def _part(request: EmbeddingsRequest, places: Sequence[int]) -> EmbeddingsRequest:
@@ -277,7 +205,7 @@ async def _keys(request: EmbeddingsRequest, tenant: Tenant, plan: Plan, model: M
         raise ClientError(f"the body holds something that cannot be read: {exc}", code="invalid_json") from exc
 
 
-def _together(work: Work, missing: Sequence[int], body: bytes) -> bytes:
+def _together(work: VectorWork, missing: Sequence[int], body: bytes) -> bytes:
     """One answer of the vectors that were kept and those that have come. body: with the vectors of the missing ones."""
     answer = read_answer(body)
     fresh = dict(zip(missing, answer.vectors(len(missing)), strict=True))

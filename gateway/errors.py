@@ -110,7 +110,8 @@ class UpstreamError(TurnoutError):
 class AllTargetsFailed(TurnoutError):
     """Every target of the plan failed. causes: the last cause of each, in the order they were tried.
 
-    status, code: 429 `rate_limit_exceeded` when each was at its rate limit, 503 `overloaded` when none had room.
+    status, code: 429 `rate_limit_exceeded` when each was at its rate limit, or `insufficient_quota` when none has any left; 503
+    `overloaded` when none had room. is_lasting: asking again would end the same way, until the operator acts.
     """
 
     def __init__(
@@ -121,12 +122,14 @@ class AllTargetsFailed(TurnoutError):
         retry_after_s: float | None = None,
         status: int = 502,
         code: str = "all_targets_failed",
+        is_lasting: bool = False,
     ) -> None:
         super().__init__(message)
         self.causes = causes
         self.retry_after_s = retry_after_s
         self.status = status
         self.code = code
+        self.is_lasting = is_lasting
 
 
 class DeadlineExceeded(TurnoutError):
@@ -170,3 +173,14 @@ def status_of(error: TurnoutError) -> int:
     if isinstance(error, UpstreamError):
         return 502
     return 500
+
+
+def code_of(error: TurnoutError) -> str:
+    """The stable code that callers may rely on, in every dialect."""
+    if isinstance(error, ClientError | Refused | AllTargetsFailed):
+        return error.code
+    if isinstance(error, DeadlineExceeded):
+        return "deadline_exceeded"
+    if isinstance(error, UpstreamError):
+        return f"upstream_{error.fault}"
+    return "internal_error"

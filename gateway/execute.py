@@ -54,6 +54,9 @@ class Execution:
 
         hedges: what routes may spend on second targets; without it nothing is hedged.
         """
+        has_seam = request.is_stream and plan.failover.midstream != "error"
+        if has_seam and request.native is not None and not request.native.only:
+            request = request.rewritten(request.body)  # two models' answers are sewn together in the canonical form only
         self._plan, self._targets, self._request, self._clock = plan, _carrying(plan, targets, request), request, clock
         self._deadline = (clock() if since is None else since) + plan.timeouts.total_s
         self._hedges = hedges
@@ -63,7 +66,7 @@ class Execution:
         self._running: Running | None = None
         self._causes = Causes(plan)
         self._best: Judged | None = None  # of the complete answers that did not convince
-        self._said = Said() if request.is_stream and plan.failover.midstream != "error" else None
+        self._said = Said() if has_seam and request.native is None else None
         self._stitcher: Stitcher | None = None
         self.attempts: list[Attempt] = []
         self.answering: Attempt | None = None
@@ -299,6 +302,12 @@ class Execution:
 
     async def _start(self, lane: Lane, target: Target, request: ChatRequest, until: float, *, is_probe: bool) -> Running:
         """A call of this target, once there is room for it, among the attempts. Raises UpstreamError when there is none."""
+        lacking = _lacking(target, request)
+        if lacking is not None:
+            if is_probe:
+                target.health.breaker.abandoned()
+            self._reject(target, lacking.message, lacking.fault)
+            raise lacking
         # A hedge is worth something at once or not at all.
         patience = self._clock() if lane.is_hedge else until
         try:
@@ -336,7 +345,21 @@ class Execution:
 
 
 def _carrying(plan: Plan, targets: Sequence[Target], request: ChatRequest) -> Sequence[Target]:
-    """The targets for this request: an answer in sound cannot be judged, so it goes straight to the last rung."""
-    if not plan.accept or not request.wants_audio:
+    """The targets for this request: what cannot be judged goes straight to the last rung.
+
+    That is an answer in sound, and one that the canonical form, in which answers are judged, does not hold.
+    """
+    is_judgeable = not request.wants_audio and (request.native is None or not request.native.only)
+    if not plan.accept or is_judgeable:
         return targets
     return [target for target in targets if target.model.name not in plan.accept] or targets
+
+
+def _lacking(target: Target, request: ChatRequest) -> UpstreamError | None:
+    """Why the target cannot take the request at all: part of it has no place in any dialect but the caller's own."""
+    native = request.native
+    if native is None or not native.only or native.dialect in target.provider.dialects:
+        return None
+    named = ", ".join(f"`{name}`" for name in native.only[:5])
+    message = f"{target.model.name}: {named} can be said in the caller's dialect ({native.dialect}) alone, and it speaks another"
+    return UpstreamError(message, fault="unsupported", code="unsupported_parameter", param=native.only[0])

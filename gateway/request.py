@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal, Self
 
 from gateway.chat import ChatHead
 from gateway.policy.model import EXPECTED_TOKENS_OUT
@@ -13,22 +13,51 @@ from gateway.usage import estimate_tokens
 from gateway.wire_usage import TOKENS_MAX
 
 CacheDirective = Literal["bypass", "refresh", "only"]
+DialectName = Literal["openai_chat", "anthropic_messages", "openai_responses", "openai_completions", "openai_embeddings"]
+CHAT: Final[DialectName] = "openai_chat"
+COMPLETIONS: Final[DialectName] = "openai_completions"
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A request in its caller's own dialect, for providers that speak it.
+
+    body: as it came. only: the fields of it that have no place in the canonical form, as `tools[0].type`; who does not speak the
+    dialect cannot answer the request if there are any. headers: of the caller's, that belong to it (anthropic-beta).
+    query: of the address it came to, without the question mark. action: what is asked for below the dialect's own address, as
+    `/compact`.
+    """
+
+    dialect: DialectName
+    body: bytes
+    only: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    query: bytes = b""
+    action: str = ""
 
 
 @dataclass(frozen=True)
 class ChatRequest:
-    """body is the caller's JSON, unchanged; head is what the gateway reads of it."""
+    """body: the request in the canonical form, which is OpenAI's chat dialect with a few fields of our own; a chat caller's
+    JSON, unchanged. head: what the gateway reads of it. dialect: the caller's. native: what came in another dialect than chat;
+    whoever changes the body takes it away (`rewritten`).
+    """
 
     request_id: str
     body: bytes
     head: ChatHead
-    dialect: str = "openai_chat"
+    dialect: DialectName = CHAT
+    native: Native | None = None
     forced_route: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     session: str | None = None
     cache: CacheDirective | None = None
     cache_ttl_s: float | None = None
     is_debug: bool = False
+
+    def rewritten(self, body: bytes, head: ChatHead | None = None) -> Self:
+        """The same request saying something else, in the canonical form alone."""
+        return replace(self, body=body, head=self.head if head is None else head, native=None)
 
     @property
     def is_stream(self) -> bool:
@@ -44,6 +73,12 @@ class ChatRequest:
     def has_stop(self) -> bool:
         """Whether it names texts that end an answer, which may then be over before it has begun."""
         return bytes(self.head.stop) not in (b"null", b"[]", b'""')
+
+    @property
+    def ends_in_result(self) -> bool:
+        """Whether what a tool said is the last of it. There may be no messages at all, where the canonical form has no place."""
+        messages = self.head.messages
+        return bool(messages) and messages[-1].is_tool_result
 
     @property
     def temperature(self) -> float | None:
@@ -98,16 +133,23 @@ class ChatRequest:
     @cached_property
     def images(self) -> int:
         """How many are sent."""
-        return sum(
-            part.type in ("image_url", "input_image", "image")
-            for m in self.head.messages
-            if isinstance(m.content, list)
-            for part in m.content
-        )
+        return self._parts("image_url", "input_image", "image")
+
+    def _parts(self, *types: str) -> int:
+        return sum(part.type in types for m in self.head.messages if isinstance(m.content, list) for part in m.content)
 
     @property
     def has_images(self) -> bool:
         return self.images > 0
+
+    @property
+    def has_documents(self) -> bool:
+        return self._parts("file") > 0
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether it sends sound."""
+        return self._parts("input_audio") > 0
 
     @cached_property
     def has_system(self) -> bool:
@@ -118,7 +160,23 @@ class ChatRequest:
         """Whether the answer is to be heard."""
         return b'"audio"' in bytes(self.head.modalities)
 
-    @cached_property
-    def has_json_schema(self) -> bool:
+    @property
+    def response_form(self) -> str:
+        """What its answer is bound to: text, json_object or json_schema."""
         wanted = self.head.response_format
-        return wanted is not None and wanted.type in ("json_object", "json_schema")
+        return "text" if wanted is None else wanted.type
+
+    @property
+    def has_json_schema(self) -> bool:
+        return self.response_form in ("json_object", "json_schema")
+
+    @property
+    def wants_logprobs(self) -> bool:
+        return bytes(self.head.logprobs) == b"true"
+
+    @property
+    def wants_reasoning(self) -> bool:
+        """Whether it asks the model to think first. An effort of none or of null does not."""
+        if bytes(self.head.reasoning_effort) not in (b"null", b'"none"'):
+            return True
+        return bytes(self.head.thinking) != b"null" and b'"disabled"' not in bytes(self.head.thinking)

@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.attempt import Attempt
 from gateway.chat import worst_finish
+from gateway.dialects.answer_shape import answer, check_stream
 from gateway.errors import Fault, UpstreamError
 from gateway.health.gate import Place
 from gateway.health.model import ModelHealth
@@ -20,7 +21,7 @@ from gateway.policy.failover import Priority
 from gateway.pricing.tokens import CHARACTERS, TokenCounter
 from gateway.pricing.uncounted import Uncounted, completed
 from gateway.providers.base import Call, Exchange, Piece, Provider, Sending
-from gateway.request import ChatRequest
+from gateway.request import CHAT, COMPLETIONS, ChatRequest, Native
 from gateway.usage import Usage, estimate_tokens
 
 Coro = Coroutine[Any, Any, list[Piece]]
@@ -120,11 +121,13 @@ class Running:
         self._started = clock()
         self._busy = target.health.busy.start()
         self._is_over = False
+        self._is_told_otherwise = request.dialect not in (CHAT, "openai_embeddings")
         self._uncounted = Uncounted()
         target.tokens.prepare()
         self._content_pieces = 0
         self._finish: str | None = None
-        self._may_be_empty = request.has_stop
+        # With nothing to add to what a tool has said, models (Claude above all) end their turn without a word.
+        self._may_be_empty = request.has_stop or request.ends_in_result
         self._first_at = 0.0
         self._was_sent = False  # as far as can be told: a provider that has the request may bill it
         self._sending = Sending(has_line=False)
@@ -187,11 +190,17 @@ class Running:
 
     async def _next(self, connect_s: float) -> list[Piece]:
         if self._exchange is None:
-            call = Call(self._request, self.target.model, connect_s)
+            call = Call(self._request, self.target.model, connect_s, native=self._native)
             self._sending = call.sending
             self._exchange = await self.target.provider.open(call)
             self._was_sent = True
         return await self._exchange.read()
+
+    @property
+    def _native(self) -> Native | None:
+        """The request in the caller's dialect, if the provider speaks it; a server may have turned out not to."""
+        native = self._request.native
+        return native if native is not None and native.dialect in self.target.provider.dialects else None
 
     async def _bounded(self, limit: float, step: Coro, what: str, *, fault: Fault = "timeout") -> list[Piece]:
         limit_s = limit - self._clock()
@@ -202,6 +211,8 @@ class Running:
             async with asyncio.timeout(limit_s):
                 pieces = await step
             for piece in pieces:
+                if self._is_told_otherwise and piece.data and not piece.native:
+                    self._check(piece.data)
                 self._note(piece)
             if self._is_over and self._says_nothing():
                 raise UpstreamError(f"{self.target.model.name}: the answer has nothing in it", fault="empty", is_retryable=True)
@@ -225,6 +236,16 @@ class Running:
         if self._is_over:
             await self.end("ok")
         return pieces
+
+    def _check(self, data: bytes) -> None:
+        """Raises UpstreamError for what nobody could tell the caller, while another target may still do better."""
+        try:
+            if self._request.is_stream:
+                check_stream(data)
+            else:
+                answer(data)
+        except UpstreamError as exc:
+            raise UpstreamError(f"{self.target.model.name}: {exc.message}", fault=exc.fault) from exc
 
     def _note(self, piece: Piece) -> None:
         if piece.text:
@@ -301,7 +322,8 @@ class Running:
         may_be_billed = self._was_sent and self._sending.has_line and attempt.fault in (None, *OWED)
         is_owed = self._content_pieces or attempt.outcome == "ok" or may_be_billed
         if is_owed and (told is None or told.estimated or self._uncounted.chars):
-            attempt.usage = completed(told, self._request, self._uncounted, self.target.tokens)
+            is_prompt = self._native is not None and self._native.dialect == COMPLETIONS
+            attempt.usage = completed(told, self._request, self._uncounted, self.target.tokens, is_prompt=is_prompt)
         self._uncounted.clear()
         if attempt.usage is not None and self._request.has_images:
             attempt.usage = msgspec.structs.replace(attempt.usage, images=self._request.images)

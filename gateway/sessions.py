@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.chat import Message
 from gateway.policy.affinity import Pinned
 from gateway.request import ChatRequest
 from gateway.tenant import Tenant
@@ -73,7 +72,7 @@ class Sessions:
 
     def pinned(self, request: ChatRequest, tenant: Tenant) -> Pinned | None:
         """The model that this request's conversation is with. A tool loop goes before the session it is part of."""
-        if is_tool_result(request.head.messages[-1]):
+        if request.ends_in_result:
             found = self._loops.get(_loop_key(request, tenant))
             if found is not None:
                 return self._weighed(found, request, is_loop=True)
@@ -84,7 +83,7 @@ class Sessions:
 
     def answered(self, request: ChatRequest, tenant: Tenant, model: str, usage: Usage | None) -> None:
         """Take note of who answered. usage: of that answer."""
-        has_tools = bool(request.head.tools or request.head.functions) or is_tool_result(request.head.messages[-1])
+        has_tools = bool(request.head.tools or request.head.functions) or request.ends_in_result
         if request.session is None and not has_tools:
             return
         answered = _Answered(model, self._clock(), request.tokens_in, usage or Usage(input=request.tokens_in))
@@ -111,11 +110,6 @@ class Sessions:
         )
 
 
-def is_tool_result(message: Message) -> bool:
-    """Whether a message brings back what a tool said, so that a request ending on it continues a loop."""
-    return message.role in ("tool", "function")
-
-
 def session_draw(session: str, tenant: Tenant) -> float:
     """A number in [0, 1) that is the same for a session on every replica and after every restart."""
     return (int.from_bytes(_session_key(session, tenant)[:8], "big") >> 11) / 2**53  # a float holds 53 bits: never 1.0
@@ -132,7 +126,7 @@ def _loop_key(request: ChatRequest, tenant: Tenant) -> bytes:
     """
     messages = request.head.messages
     users = [i + 1 for i, message in enumerate(messages) if message.role == "user"]
-    answers = [i for i, message in enumerate(messages) if message.role == "assistant" or is_tool_result(message)]
+    answers = [i for i, message in enumerate(messages) if message.role == "assistant" or message.is_tool_result]
     asked = messages[: users[-1] if users else min(answers, default=len(messages))]
     texts = [message.text() for message in asked]
     parts = [",".join([f"{message.role}{len(text)}" for message, text in zip(asked, texts, strict=True)])]

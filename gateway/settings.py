@@ -13,6 +13,7 @@ from gateway.policy.grammar import seconds
 
 WORKERS_MAX = 256
 GRACE_S_MAX = 3600
+KEEP_ALIVE_S_MAX = 600
 RETENTION_MIN_S = 86_400
 
 PACKAGE = Path(__file__).resolve().parent
@@ -30,7 +31,8 @@ class Settings:
 
     workers: how many processes serve. worker: which of them this one is, from 1; None for one that is alone, or that starts
     the others. metrics_folder: where a worker and the others tell each other what they have counted; None for one that is alone.
-    grace_s: what answers in flight get to finish when the gateway is told to stop.
+    grace_s: what answers in flight get to finish when the gateway is told to stop. keep_alive_s: how long a stream may be silent
+    before something is sent that says nothing; 0 for ever.
     ledger: the embedded ledger's file; ledger_url: the PostgreSQL that holds the ledger and the keys instead, None without one.
     retention_s: months that ended so long ago are dropped from the ledger; None to keep them all.
     has_prompt_ids: whether the templates of prompts are found.
@@ -49,6 +51,7 @@ class Settings:
     worker: int | None = None
     metrics_folder: Path | None = None
     grace_s: float = 30.0
+    keep_alive_s: float = 10.0
     body_bytes_max: int = 16 * 1024 * 1024
     cache_bytes_max: int = 64 * 1024 * 1024
     admin_key: str | None = field(default=None, repr=False)
@@ -98,6 +101,7 @@ def load_settings(
         worker=worker,
         metrics_folder=None if metrics_folder is None else Path(metrics_folder),
         grace_s=_grace_s(env.get("TURNOUT_GRACE_S")),
+        keep_alive_s=_keep_alive_s(env.get("TURNOUT_KEEP_ALIVE_S")),
         body_bytes_max=_megabytes(env, "TURNOUT_MAX_BODY_MB", 16),
         cache_bytes_max=_megabytes(env, "TURNOUT_CACHE_MB", 64),
         admin_key=env.get("TURNOUT_ADMIN_KEY") or None,
@@ -153,6 +157,17 @@ def _grace_s(text: str | None) -> float:
         seconds = -1.0
     if not 0 <= seconds <= GRACE_S_MAX:
         raise ConfigError(f"TURNOUT_GRACE_S is {text!r}; give a number of seconds from 0 to {GRACE_S_MAX}, such as 30")
+    return seconds
+
+
+def _keep_alive_s(text: str | None) -> float:
+    try:
+        seconds = float(text) if text else 10.0
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= KEEP_ALIVE_S_MAX:
+        message = f"TURNOUT_KEEP_ALIVE_S is {text!r}; give a number of seconds from 0 (never) to {KEEP_ALIVE_S_MAX}, such as 10"
+        raise ConfigError(message)
     return seconds
 
 

@@ -15,7 +15,8 @@ class Tenant:
     """The caller as routing, limits, cache and ledger know it.
 
     key: an id that is safe to log, never the secret. team: who pays, None without teams. tags: what holds for its requests
-    where they do not say otherwise. permit: what it may use. limits: its own, besides those of the policy.
+    where they do not say otherwise. permit: what it may use. limits: its own, besides those of the policy. is_guest: nobody
+    issued its credential, since there are no virtual keys; then what the provider's account holds is open to all.
     """
 
     key: str
@@ -23,9 +24,10 @@ class Tenant:
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     permit: Permit = ANYTHING
     limits: tuple[tuple[Unit, Rate], ...] = ()
+    is_guest: bool = False
 
 
-ANONYMOUS = Tenant(key="anonymous")
+ANONYMOUS = Tenant(key="anonymous", is_guest=True)
 OPERATOR = Tenant(key="operator", permit=NOTHING)
 """Whoever has the admin key where virtual keys exist: may look, and has no model answer."""
 
@@ -39,4 +41,4 @@ def tenant_of_credential(credential: str | None) -> Tenant:
     if not credential:
         return ANONYMOUS
     digest = hashlib.sha256(credential.encode("utf-8", "surrogateescape")).hexdigest()
-    return Tenant(key=f"open-{digest[:32]}")
+    return Tenant(key=f"open-{digest[:32]}", is_guest=True)

@@ -22,6 +22,8 @@ def is_cacheable(request: ChatRequest, plan: Plan) -> bool:
     """Whether this request reads or fills the cache at all."""
     if plan.cache.mode == "off" or request.cache == "bypass" or not plan.targets:
         return False
+    if request.native is not None and request.native.only:
+        return False  # neither the key nor what is kept would have that part of it
     temperature = request.temperature
     if temperature is not None and temperature > plan.cache.max_temperature:  # whoever asks for variety gets it
         return False

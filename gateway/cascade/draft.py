@@ -10,7 +10,7 @@ import msgspec
 
 from classifiers.cascade.confidence import TokenChance
 from gateway.chat_forms import assemble
-from gateway.providers.sse import EventParser, EventTooLong
+from gateway.sse import EventParser, EventTooLong
 
 
 @dataclass(frozen=True, slots=True)

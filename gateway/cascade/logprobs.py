@@ -13,7 +13,7 @@ import msgspec
 from classifiers.cascade.confidence import TokenChance, bounded
 from gateway.chat import data_of
 from gateway.providers.base import Piece
-from gateway.providers.sse import EventParser
+from gateway.sse import EventParser
 
 Raw = msgspec.Raw
 TOP = 2  # alternatives a token: the likeliest and the next are what a margin is made of

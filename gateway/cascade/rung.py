@@ -73,7 +73,7 @@ class Rung:
             return await self._ask(self._request, LogprobTally(keeps=True), is_probe=is_probe)
         body, is_callers = asking_for_logprobs(self._request.body)
         try:
-            return await self._ask(replace(self._request, body=body), LogprobTally(keeps=is_callers), is_probe=is_probe)
+            return await self._ask(self._request.rewritten(body), LogprobTally(keeps=is_callers), is_probe=is_probe)
         except UpstreamError as exc:
             if not refuses(exc, "logprobs"):
                 raise

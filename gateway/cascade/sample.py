@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -29,7 +28,7 @@ def sample_request(request: ChatRequest, number: int, *, at_own_temperature: boo
     if isinstance(seed, int):
         fields["seed"] = seed + number - 1 if seed < 2**31 - 8 else number
     head = msgspec.structs.replace(request.head, stream=None, stream_options=None, n=None)
-    return replace(request, body=msgspec.json.encode(fields), head=head)
+    return request.rewritten(msgspec.json.encode(fields), head)
 
 
 def _value(fields: dict[str, Any], name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Everything but the hot route, as ordinary FastAPI: models, the dry run, ledger entries, health."""
+"""Everything but the hot route, as ordinary FastAPI: the dry run, ledger entries, health."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from gateway.budgets.budgets import Budgets
 from gateway.draining import Drain
 from gateway.edge.asgi import ClientLeft, read_body
 from gateway.edge.auth import Entrance, tenant_of
-from gateway.edge.embeddings import EMBEDDINGS_PATH
-from gateway.edge.openai_chat import read_request
-from gateway.edge.openai_errors import error_response
+from gateway.edge.chat_completions import read_request
+from gateway.edge.dialect import Incoming
+from gateway.edge.error_response import error_body_at, error_response
 from gateway.edge.request_headers import request_id
 from gateway.errors import ClientError, LedgerUnavailable, Refused, TurnoutError
 from gateway.ledger.base import Entry
 from gateway.ledger.writer import LedgerWriter
-from gateway.policy.engine import denied_model, permitted_names
 from gateway.pricing.cost import usd
 from gateway.runtime import CurrentRuntime
 from gateway.sessions import Sessions, session_draw
 
-CHAT_PATH = "/v1/chat/completions"
 ENDPOINTS = (
-    "POST /v1/chat/completions, POST /v1/embeddings, GET /v1/models, POST /v1/route, POST /v1/feedback, "
-    "GET /v1/requests/{id}, GET /health/ready, GET /metrics"
+    "POST /v1/chat/completions, POST /v1/messages, POST /v1/messages/count_tokens, POST /v1/responses, POST /v1/completions, "
+    "POST /v1/embeddings, GET /v1/models, POST /v1/route, POST /v1/feedback, GET /v1/requests/{id}, GET /health/ready, "
+    "GET /metrics; all of it is described at GET /openapi.json"
 )
 
 
@@ -47,25 +46,6 @@ def api_routes(
     """The routes. status: what readiness reports. entrance: says whose entries a caller may see. budgets: for the dry run."""
     router = APIRouter()
 
-    @router.get("/v1/models")
-    async def models(request: Request) -> dict[str, Any]:
-        """The models that the caller may name, `auto` first."""
-        names = permitted_names(current.now.policy, tenant_of(request.scope).permit)
-        return {"object": "list", "data": [_model(current, name) for name in names]}
-
-    @router.get("/v1/models/{name:path}")
-    async def model(request: Request, name: str) -> dict[str, Any]:
-        """One model."""
-        policy, permit = current.now.policy, tenant_of(request.scope).permit
-        names = permitted_names(policy, permit)
-        if name in names:
-            return _model(current, name)
-        denial = denied_model(policy, name, permit) if name in policy.models else None
-        if denial is not None:
-            raise ClientError(denial.message, status=denial.status, code=denial.code)
-        known = ", ".join(names) or "none that your key may use"
-        raise ClientError(f"model '{name}' is not served here; known: {known}", status=404, code="model_not_found")
-
     @router.post("/v1/route")
     async def route(request: Request) -> dict[str, Any]:
         """Where a chat request would go and why. Sends nothing upstream and books nothing."""
@@ -73,7 +53,7 @@ def api_routes(
         body = await read_body(headers, request.receive, body_bytes_max)
         runtime = current.now
         tenant = tenant_of(request.scope)
-        chat_request = read_request(request_id(headers), body, headers, tenant.tags)
+        chat_request = read_request(Incoming(request_id(headers), body, headers, b"", tenant))
         session = chat_request.session
         draw = random.random() if session is None else session_draw(session, tenant)
         pinned = sessions.pinned(chat_request, tenant)
@@ -86,13 +66,6 @@ def api_routes(
         except Refused as exc:
             return runtime.router.story(routed) | {"budget": {"error": {"code": exc.code, "message": exc.message}}}
         return runtime.router.story(routed) | {"budget": claim.story}
-
-    # A POST never comes here: it goes straight to its handler, past this router.
-    @router.api_route(CHAT_PATH, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-    @router.api_route(EMBEDDINGS_PATH, methods=["GET", "HEAD", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-    async def not_a_post() -> None:
-        """The hot routes answer POST only."""
-        raise HTTPException(405, "Method Not Allowed", {"allow": "POST"})
 
     @router.get("/v1/requests/{id_}")
     async def entry(request: Request, id_: str) -> dict[str, Any]:
@@ -155,7 +128,8 @@ def render_errors(app: FastAPI) -> None:
     """Errors of these routes in the same shape as those of the hot one."""
 
     def rendered(request: Request, error: TurnoutError, more: Mapping[str, str] | None = None) -> Response:
-        status, body, headers = error_response(error)
+        given: dict[bytes, bytes] = dict(request.scope["headers"])
+        status, body, headers = error_response(error, request_id(given), error_body_at(request.url.path, given))
         return Response(body, status, {**dict(headers), **(more or {})}, media_type="application/json")
 
     async def ours(request: Request, exc: Exception) -> Response:
@@ -174,6 +148,11 @@ def render_errors(app: FastAPI) -> None:
     async def ledgers(request: Request, exc: Exception) -> Response:
         return rendered(request, LedgerUnavailable(f"{exc}; try again later"))
 
+    async def mistakes(request: Request, exc: Exception) -> Response:
+        id_ = request_id(dict(request.scope["headers"]))
+        return rendered(request, TurnoutError(f"internal error; the gateway's log has it under request {id_}"))
+
+    app.add_exception_handler(Exception, mistakes)  # Starlette logs it besides
     app.add_exception_handler(ClientLeft, left)
     app.add_exception_handler(OSError, ledgers)
     app.add_exception_handler(TurnoutError, ours)
@@ -187,11 +166,9 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     fields["saved_nusd"] = entry.saved_nusd
     for name in ("cost", "baseline", "saved"):
         fields[f"{name}_usd"] = usd(fields[f"{name}_nusd"])
+    for counted in (fields, *fields["attempts"]):
+        if counted["usage"] is not None:
+            del counted["usage"]["unpriced"]  # what it makes of the cost is kept, and not why
     for attempt in fields["attempts"]:
         attempt["cost"] = attempt.pop("cost_nusd")  # the name the API promises; nano-USD as everywhere
     return fields
-
-
-def _model(current: CurrentRuntime, name: str) -> dict[str, Any]:
-    model = current.now.policy.models.get(name)
-    return {"id": name, "object": "model", "created": 0, "owned_by": model.provider if model else "turnout"}

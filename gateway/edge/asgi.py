@@ -38,19 +38,23 @@ def bounded(send: Send) -> Send:
     return bounded_send
 
 
-def with_request_id(send: Send, id_: str) -> Send:
-    """`send`, with the id among the response's headers."""
+def with_header(send: Send, name: bytes, value: str) -> Send:
+    """`send`, with this among the response's headers."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"], (b"x-request-id", id_.encode())]}
+            message = {**message, "headers": [*message["headers"], (name, value.encode())]}
         await send(message)
 
     return sending
 
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: int) -> bytes:
-    """The whole body. Raises ClientError (413, 408) or ClientLeft."""
+    """The whole body. Raises ClientError (413, 408, 415) or ClientLeft."""
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    if encoding not in (b"", b"identity"):
+        message = f"content-encoding: {encoding[:50].decode('latin-1')!r} is not read here; send the body as it is"
+        raise ClientError(message, status=415, code="unsupported_encoding")
     try:
         async with asyncio.timeout(BODY_S):
             return await _read_body(headers, receive, bytes_max)

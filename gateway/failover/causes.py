@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.errors import CONTEXT_LENGTH, AllTargetsFailed, ClientError, DeadlineExceeded, TurnoutError, UpstreamError
+from gateway.errors import (
+    CONTEXT_LENGTH,
+    REQUESTS_OWN,
+    AllTargetsFailed,
+    ClientError,
+    DeadlineExceeded,
+    TurnoutError,
+    UpstreamError,
+)
 from gateway.policy.model import Plan
 from gateway.running import Target
 
 NOT_ASKED = ("unavailable", "busy", "limited")
+UNSUPPORTED = "unsupported_parameter"
+NO_QUOTA = "insufficient_quota"
 
 
 class Causes:
@@ -17,6 +27,8 @@ class Causes:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._by_model: dict[str, dict[str, object]] = {}
+        self._unsuited: dict[str, UpstreamError] = {}  # models that the request does not suit: their last word
+        self._is_lasting = True  # nothing that failed may go better by itself
         self._waits_s: list[float] = []  # that providers and limits asked for
         self._is_waiting = self._is_limited = False
         for model, reason in plan.left_out:
@@ -35,6 +47,12 @@ class Causes:
         if exc.code is not None:
             cause["code"] = exc.code
         self._by_model[target.model.name] = cause
+        if exc.fault == "unsupported" or exc.code in REQUESTS_OWN:
+            self._unsuited[target.model.name] = exc
+        else:
+            self._unsuited.pop(target.model.name, None)
+        # A refused answer that may not be asked for again, as of a wrong key; of what had no status nobody can tell.
+        self._is_lasting = self._is_lasting and exc.status is not None and not exc.is_retryable
         if exc.retry_after_s is not None:
             self._waits_s.append(exc.retry_after_s)
 
@@ -57,8 +75,8 @@ class Causes:
         named = "; ".join(f"{c['model']}: {c['message']}" for c in causes) or "the route has no target"
         told = [cause for cause in causes if cause["fault"] != "unavailable"]
         asked = [cause for cause in told if cause["fault"] not in NOT_ASKED]
-        if asked and all(cause.get("code") == CONTEXT_LENGTH for cause in asked):
-            return ClientError(str(asked[-1]["message"]), code=CONTEXT_LENGTH, param="messages")
+        if asked and all(cause["model"] in self._unsuited for cause in asked):
+            return self._unsuited_error([str(cause["model"]) for cause in asked])
         if is_over:
             return DeadlineExceeded(f"no answer within {self._plan.timeouts.total_s:g} s. {named}", causes)
         if asked and len(asked) == len(told) and all(cause["fault"] in ("timeout", "slow") for cause in asked):
@@ -68,11 +86,24 @@ class Causes:
         is_limited = told and all(cause["fault"] == "limited" or cause.get("status") == 429 for cause in told)
         if is_limited or (self._is_limited and not told):
             message = f"{every} is at its rate limit. {named}"
-            return AllTargetsFailed(message, causes, retry_after_s=wait_s, status=429, code="rate_limit_exceeded")
+            has_no_quota = bool(told) and all(cause.get("code") == NO_QUOTA for cause in told)
+            code = NO_QUOTA if has_no_quota else "rate_limit_exceeded"
+            return AllTargetsFailed(message, causes, retry_after_s=wait_s, status=429, code=code, is_lasting=has_no_quota)
         if (told and not asked) or (self._is_waiting and not told):
             message = f"{every} has as many requests as it takes. {named}"
             return AllTargetsFailed(message, causes, retry_after_s=wait_s, status=503, code="overloaded")
-        return AllTargetsFailed(f"{every} failed. {named}", causes, retry_after_s=wait_s)
+        is_lasting = bool(asked) and len(asked) == len(causes) and self._is_lasting
+        return AllTargetsFailed(f"{every} failed. {named}", causes, retry_after_s=wait_s, is_lasting=is_lasting)
+
+    def _unsuited_error(self, models: Sequence[str]) -> ClientError:
+        """The caller's: each model that was asked says that the request does not suit it. The first one's code and field."""
+        errors = [self._unsuited[model] for model in models]
+        if all(exc.code == CONTEXT_LENGTH for exc in errors):
+            return ClientError(errors[-1].message, code=CONTEXT_LENGTH, param="messages")
+        first = next(exc for exc in errors if exc.code != CONTEXT_LENGTH)
+        message = "; ".join(f"model '{model}' cannot take this: {exc.message}" for model, exc in zip(models, errors, strict=True))
+        code = first.code if first.code in REQUESTS_OWN else UNSUPPORTED
+        return ClientError(message, code=code or UNSUPPORTED, param=first.param)
 
     def _wait_s(self, targets: Sequence[Target]) -> float | None:
         """Seconds after which the first of them may answer again, None where nothing says so."""

@@ -8,7 +8,6 @@ says so, whose `turnout.midstream` is the way, before the other model's own even
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -17,8 +16,8 @@ from gateway.chat import Message, decode_body, read_chunk, sse
 from gateway.policy.failover import Midstream, Prefill
 from gateway.providers.base import Piece
 from gateway.providers.refusal import UNREADABLE
-from gateway.providers.sse import EventParser, event_data
 from gateway.request import ChatRequest
+from gateway.sse import EventParser, event_data
 from gateway.usage import estimate_tokens
 
 SAID_CHARS_MAX: Final = 256 * 1024  # a longer answer is not continued, nor kept here
@@ -65,7 +64,7 @@ class Said:
                 continue
             self.has_calls = self.has_calls or bytes(choice.delta.tool_calls) not in (b"null", b"[]")
             content = choice.delta.content or ""
-            is_text = isinstance(content, str) and choice.index == 0 and choice.finish_reason is None
+            is_text = isinstance(content, str) and choice.index == 0 and not choice.finish_reason
             if not is_text or (choice.delta.has_content() and not content) or len(self.text) > SAID_CHARS_MAX:
                 self._is_plain = False
             elif isinstance(content, str):
@@ -85,7 +84,7 @@ def continuing(request: ChatRequest, said: Said, way: Prefill) -> ChatRequest:
     if way == "vllm":
         fields |= {"continue_final_message": True, "add_generation_prompt": False}
     messages = [*request.head.messages, Message("assistant", text)]
-    return replace(request, body=msgspec.json.encode(fields), head=msgspec.structs.replace(request.head, messages=messages))
+    return request.rewritten(msgspec.json.encode(fields), msgspec.structs.replace(request.head, messages=messages))
 
 
 class Stitcher:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.providers.sse import EVENT_BYTES_MAX, EventParser, EventTooLong, event_data, event_name
+from gateway.sse import EVENT_BYTES_MAX, EventParser, EventTooLong, event_data, event_name
 from tests.scripted_server import split
 
 BOM = b"\xef\xbb\xbf"

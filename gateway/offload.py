@@ -1,4 +1,4 @@
-"""CPU work on a body: on the event loop while the body is small, in a thread beyond. Called by adapters that translate."""
+"""CPU work on a body: on the event loop while the body is small, in a thread beyond. Called by whoever translates."""
 
 from __future__ import annotations
 

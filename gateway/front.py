@@ -1,0 +1,65 @@
+"""The ASGI application: the hot routes straight to their handlers, everything else to FastAPI, all behind one entrance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from gateway.draining import Drain
+from gateway.edge.asgi import Receive, Scope, Send, raw_headers, respond, with_header
+from gateway.edge.auth import Entrance
+from gateway.edge.chat_completions import CHAT_PATH
+from gateway.edge.endpoint import Endpoint
+from gateway.edge.error_response import error_body_at, error_response, speaks_anthropic
+from gateway.edge.request_headers import request_id
+from gateway.errors import ClientError
+from gateway.keys.directory import Directory
+from gateway.reply import Headers
+from gateway.runtime import CurrentRuntime
+
+
+class Gateway:
+    """hot: by path, the endpoints that are asked past FastAPI. current: None until the lifespan has begun."""
+
+    def __init__(self, api: FastAPI, directory: Directory, entrance: Entrance) -> None:
+        self.api, self.directory, self.entrance = api, directory, entrance
+        self.drain = Drain()
+        self.hot: dict[str, Endpoint[Any]] = {}
+        self.current: CurrentRuntime | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.api(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        try:
+            self.entrance.admit(scope, headers)
+        except ClientError as exc:
+            await _refuse(scope, send, exc)
+            return
+        is_list = scope["method"] == "GET" and scope["path"] == CHAT_PATH  # of those that a provider keeps
+        hot = None if is_list else self.hot.get(scope["path"])
+        is_anthropics = speaks_anthropic(scope["path"], headers)
+        if hot is None or is_anthropics:
+            id_ = request_id(headers)
+            # The same for all who ask, as each would draw one of its own.
+            scope["headers"] = [*(h for h in scope["headers"] if h[0] != b"x-request-id"), (b"x-request-id", id_.encode())]
+            if is_anthropics:
+                send = with_header(send, b"request-id", id_)  # where its SDKs look for it
+        if hot is None:
+            await self.api(scope, receive, with_header(send, b"x-request-id", id_))
+        elif scope["method"] == "POST":
+            # Past FastAPI's router and exception middleware, which cost more than the decision itself.
+            await hot(scope, receive, send)
+        else:
+            message = f"{scope['method']} {scope['path']}: this endpoint answers POST alone"
+            await _refuse(scope, send, ClientError(message, status=405, code="method_not_allowed"), [("allow", "POST")])
+
+
+async def _refuse(scope: Scope, send: Send, error: ClientError, more: Headers | None = None) -> None:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    id_ = request_id(headers)
+    status, body, known = error_response(error, id_, error_body_at(scope["path"], headers))
+    ids = [(name, id_) for name in ("x-request-id", "request-id")[: 1 + speaks_anthropic(scope["path"], headers)]]
+    await respond(send, status, body, raw_headers([*ids, *known, *(more or [])]))
