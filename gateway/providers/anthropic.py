@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import Final
 
+from gateway.chat import patched_body
 from gateway.errors import UpstreamError
-from gateway.providers.anthropic_answer import StreamTranslation, chat_body
+from gateway.offload import offloaded
+from gateway.policy.catalog import Model
+from gateway.providers.anthropic_events import AnthropicEvents, AnthropicWhole, NativeEvents
 from gateway.providers.anthropic_request import anthropic_body
-from gateway.providers.base import Call, Exchange, Piece
+from gateway.providers.base import Call, Exchange
 from gateway.providers.event_stream import EventStream, brings_events
-from gateway.providers.http import HttpClient, HttpResponse
-from gateway.providers.offload import offloaded
-from gateway.providers.pieces import whole_pieces
+from gateway.providers.http import HttpClient, HttpResponse, addressed
 from gateway.providers.refusal import refusal
-from gateway.providers.sse import event_data
+from gateway.providers.token_counting import read_counted
+from gateway.request import DialectName, Native
 
 # The version that still takes temperature and top_p; 2026-10-21 refuses them whatever the model.
 VERSION = "2023-06-01"
+BETA: Final = "anthropic-beta"
 # Anthropic answers 400 also where this account or this model is the trouble, and another target would do better.
 _NOT_THE_CALLERS = re.compile(
     r"credit balance|(not|n't) support|deprecated for this model|for this model|maximum allowed number of output tokens",
@@ -27,6 +31,8 @@ _NOT_THE_CALLERS = re.compile(
 
 class AnthropicProvider:
     """base_url goes without /v1. headers come on top and may name another anthropic-version or anthropic-beta."""
+
+    dialects: frozenset[DialectName] = frozenset({"anthropic_messages"})
 
     def __init__(
         self,
@@ -47,10 +53,10 @@ class AnthropicProvider:
         self.unavailable = unavailable
 
     async def open(self, call: Call) -> Exchange:
-        is_stream = call.request.is_stream
-        translate = functools.partial(anthropic_body, model_id=call.model.id, is_stream=is_stream)
-        body = await offloaded(translate, call.request.body)
-        response = await self._http.post(self._url, self._headers, body, connect_s=call.connect_s, sending=call.sending)
+        is_stream, is_native = call.request.is_stream, call.native is not None
+        headers, body = await self._said(call)
+        url = self._url if call.native is None else addressed(self._url, call.native.query)
+        response = await self._http.post(url, headers, body, connect_s=call.connect_s, sending=call.sending)
         try:
             if response.status != 200:
                 error = await response.read_error()
@@ -60,45 +66,42 @@ class AnthropicProvider:
             response.close()
             raise
         if is_stream and has_events:
-            return EventStream(self._name, response, AnthropicEvents(self._name, self._api_key))
-        return AnthropicWhole(self._name, response, as_stream=is_stream, secret=self._api_key)
+            reader = (NativeEvents if is_native else AnthropicEvents)(self._name, self._api_key)
+            return EventStream(self._name, response, reader)
+        return AnthropicWhole(self._name, response, as_stream=is_stream, is_native=is_native, secret=self._api_key)
+
+    async def count_tokens(self, asked: Native, model: Model, *, connect_s: float) -> int:
+        """How many input tokens the question has for this model. Costs nothing. Raises UpstreamError."""
+        body = patched_body(asked.body, model.id, wants_usage=False)
+        url = addressed(f"{self._url}/count_tokens", asked.query)
+        response = await self._http.post(url, self._with_callers(asked), body, connect_s=connect_s)
+        try:
+            if response.status != 200:
+                raise self._refusal(response, await response.read_error())
+            return read_counted(self._name, await response.read_whole())
+        finally:
+            response.close()
 
     async def aclose(self) -> None:
         """The client belongs to whoever made it."""
+
+    async def _said(self, call: Call) -> tuple[dict[str, str], bytes]:
+        """Headers and body of the request: the caller's own, where it came in this dialect."""
+        if call.native is not None:
+            patch = functools.partial(patched_body, model=call.model.id, wants_usage=False)
+            return self._with_callers(call.native), await offloaded(patch, call.native.body)
+        translate = functools.partial(anthropic_body, model_id=call.model.id, is_stream=call.request.is_stream)
+        return self._headers, await offloaded(translate, call.request.body)
+
+    def _with_callers(self, native: Native) -> dict[str, str]:
+        """The configured headers and the caller's, whose version it is that the body was written for. Betas add up."""
+        headers = {**self._headers, **native.headers}
+        betas = [beta.strip() for said in (self._headers, native.headers) for beta in said.get(BETA, "").split(",")]
+        joined = ",".join(dict.fromkeys(beta for beta in betas if beta))
+        return {**headers, BETA: joined} if joined else headers
 
     def _refusal(self, response: HttpResponse, body: bytes) -> UpstreamError:
         error = refusal(self._name, response.status, response.headers, body, self._api_key)
         if error.is_callers_fault and _NOT_THE_CALLERS.search(error.message):
             error.is_callers_fault = False
         return error
-
-
-class AnthropicEvents:
-    """Reads a stream's events, translating each. The answer is whole with message_stop and not before."""
-
-    is_whole = False
-
-    def __init__(self, name: str, secret: str | None = None) -> None:
-        self._name = name
-        self._translation = StreamTranslation(name, secret)
-
-    def read(self, event: bytes) -> list[Piece]:
-        data = event_data(event)
-        return [] if data is None else self._translation.feed(data)
-
-    def end(self) -> Piece:
-        raise UpstreamError(f"{self._name}: the stream ended in mid-answer", fault="cut", is_retryable=True)
-
-
-class AnthropicWhole:
-    """An answer in one body. as_stream: the caller asked for a stream and the server did not give one."""
-
-    def __init__(self, name: str, response: HttpResponse, *, as_stream: bool, secret: str | None = None) -> None:
-        self._name, self._response, self._as_stream, self._secret = name, response, as_stream, secret
-
-    async def read(self) -> list[Piece]:
-        body = chat_body(self._name, await self._response.read_whole(), self._secret)
-        return whole_pieces(self._name, body, as_stream=self._as_stream, secret=self._secret)
-
-    async def aclose(self) -> None:
-        self._response.close()

@@ -2,66 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
+import base64
+import binascii
 import re
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
-from gateway.errors import UpstreamError
+from gateway.providers.canonical import File, Json, Part, ToolCall
+from gateway.providers.unsupported import unsupported
+from gateway.tool_ids import anthropic_tool_id
 
 _IMAGE_TYPES = {"image/jpg": "image/jpeg", **{t: t for t in ("image/jpeg", "image/png", "image/gif", "image/webp")}}
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+)(?:;[^,;]+)*;base64,")
-_NOT_IN_ID = re.compile(r"[^a-zA-Z0-9_-]")
-
-Json = dict[str, Any]
-
-
-def unsupported(param: str, why: str) -> UpstreamError:
-    """Another target may carry what this provider cannot."""
-    return UpstreamError(f"`{param}` {why}", fault="unsupported", code="unsupported_parameter", param=param)
-
-
-class _ImageUrl(msgspec.Struct):
-    url: str
-
-
-class _File(msgspec.Struct):
-    file_data: str | None = None
-    filename: str | None = None
-
-
-class _Part(msgspec.Struct):
-    type: str
-    text: str | None = None
-    refusal: str | None = None
-    image_url: _ImageUrl | None = None
-    file: _File | None = None
-    cache_control: Json | None = None
-
-
-class _Called(msgspec.Struct):
-    name: str
-    arguments: str = ""
-
-
-class _ToolCall(msgspec.Struct):
-    id: str
-    type: str = "function"
-    function: _Called | None = None
 
 
 class ChatMessage(msgspec.Struct):
-    """One message, as far as it is carried or refused."""
+    """One message, as far as it is carried or refused. cache_control, is_error: of a tool's, as Anthropic's results have them."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[_Part] | None = None
-    tool_calls: list[_ToolCall] | None = None
+    content: str | list[Part] | None = None
+    tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     refusal: str | None = None
     thinking_blocks: list[Json] | None = None
     audio: Json | None = None
     function_call: Json | None = None
+    cache_control: Json | None = None
+    is_error: bool | None = None
 
 
 def anthropic_system(messages: list[ChatMessage]) -> Json:
@@ -104,15 +72,25 @@ def _blocks(message: ChatMessage, where: str) -> list[Json]:
     if message.role == "tool":
         if message.tool_call_id is None:
             raise unsupported(f"{where}.tool_call_id", "is missing")
-        result: Json = {"type": "tool_result", "tool_use_id": _tool_id(message.tool_call_id)}
-        return [{**result, "content": content} if content else result]
+        result: Json = {"type": "tool_result", "tool_use_id": anthropic_tool_id(message.tool_call_id)}
+        if content:
+            result["content"] = content
+        if message.is_error:
+            result["is_error"] = True
+        return [_marked(result, message.cache_control)]
     if message.role == "assistant":
         if message.refusal and not content:
             content = [{"type": "text", "text": message.refusal}]
-        # Thinking comes first, as Anthropic demands; it is signed and goes back as it came.
-        content = [*(message.thinking_blocks or []), *content]
+        # Thinking comes first, as Anthropic demands. What is signed goes back as it came; what is not, Anthropic refuses.
+        content = [*_signed(message.thinking_blocks or []), *content]
         content += [_tool_use(call, f"{where}.tool_calls[{j}]") for j, call in enumerate(message.tool_calls or [])]
     return content
+
+
+def _signed(blocks: list[Json]) -> list[Json]:
+    """index: of a block in a stream, which a caller may have kept."""
+    signed = [block for block in blocks if block.get("signature") or block.get("data")]
+    return [{name: value for name, value in block.items() if name != "index"} for block in signed]
 
 
 def _content(message: ChatMessage, where: str) -> list[Json]:
@@ -123,23 +101,39 @@ def _content(message: ChatMessage, where: str) -> list[Json]:
     for j, part in enumerate(message.content):
         block = _block(part, f"{where}.content[{j}]")
         if block is not None:
-            blocks.append(block if part.cache_control is None else {**block, "cache_control": part.cache_control})
+            blocks.append(_marked(block, part.cache_control))
     return blocks
 
 
-def _block(part: _Part, where: str) -> Json | None:
+def _marked(block: Json, mark: Json | None) -> Json:
+    return block if mark is None else {**block, "cache_control": mark}
+
+
+def _block(part: Part, where: str) -> Json | None:
     if part.type in ("text", "refusal"):
         text = part.text if part.type == "text" else part.refusal
         return {"type": "text", "text": text} if text else None
     if part.type == "image_url" and part.image_url is not None:
         return {"type": "image", "source": _image_source(part.image_url.url, f"{where}.image_url")}
-    if part.type == "file" and part.file is not None and part.file.file_data:
-        media_type, payload = _data_url(part.file.file_data)
-        if media_type != "application/pdf":
-            raise unsupported(f"{where}.file", "is not a PDF as a base64 data: URL, the one kind that can be carried")
-        source = {"type": "base64", "media_type": media_type, "data": payload}
-        return {"type": "document", "source": source, **({"title": part.file.filename} if part.file.filename else {})}
+    if part.type == "file" and part.file is not None and (part.file.file_url or part.file.file_data):
+        title = {"title": part.file.filename} if part.file.filename else {}
+        return {"type": "document", "source": _document_source(part.file, f"{where}.file"), **title}
     raise unsupported(where, f"is a {part.type!r} part, which has no counterpart in the Anthropic API")
+
+
+def _document_source(file: File, where: str) -> Json:
+    if file.file_url:
+        return {"type": "url", "url": file.file_url}
+    media_type, payload = _data_url(file.file_data or "")
+    if media_type == "application/pdf":
+        return {"type": "base64", "media_type": media_type, "data": payload}
+    if not media_type.startswith("text/"):
+        raise unsupported(where, "is neither a PDF nor a text as a base64 data: URL, the two kinds that can be carried")
+    try:
+        text = base64.b64decode(payload).decode()
+    except (binascii.Error, UnicodeDecodeError) as exc:
+        raise unsupported(where, f"is not UTF-8 in base64: {exc}") from exc
+    return {"type": "text", "media_type": "text/plain", "data": text}
 
 
 def _image_source(url: str, where: str) -> Json:
@@ -157,17 +151,12 @@ def _data_url(url: str) -> tuple[str, str]:
     return (found[1].lower(), url[found.end() :]) if found else ("", "")
 
 
-def _tool_use(call: _ToolCall, where: str) -> Json:
+def _tool_use(call: ToolCall, where: str) -> Json:
     if call.function is None:
         raise unsupported(where, f"is a {call.type!r} call, which has no counterpart in the Anthropic API")
     try:
         given = msgspec.json.decode(call.function.arguments or "{}", type=Json)
     except msgspec.DecodeError as exc:
         raise unsupported(f"{where}.function.arguments", f"is not a JSON object: {exc}") from exc
-    return {"type": "tool_use", "id": _tool_id(call.id), "name": call.function.name, "input": given}
-
-
-def _tool_id(given: str) -> str:
-    """Anthropic takes [a-zA-Z0-9_-] only. An id of another provider keeps apart from others by a hash."""
-    clean = _NOT_IN_ID.sub("_", given)
-    return clean if clean == given and clean else f"{clean[:48]}_{hashlib.sha256(given.encode()).hexdigest()[:12]}"
+    block = {"type": "tool_use", "id": anthropic_tool_id(call.id), "name": call.function.name, "input": given}
+    return _marked(block, call.cache_control)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import msgspec
 
 from gateway.chat import decode_body
-from gateway.errors import UpstreamError
-from gateway.providers.anthropic_messages import ChatMessage, Json, anthropic_messages, anthropic_system, unsupported
+from gateway.providers.anthropic_messages import ChatMessage, anthropic_messages, anthropic_system
+from gateway.providers.canonical import Json, Tool
+from gateway.providers.unsupported import not_chat, unsupported
+from gateway.providers.user_ids import anthropic_user
 
 # Anthropic requires max_tokens. Models that think by default spend it on thinking and answer together, and every
 # model it serves today takes at least twice this.
@@ -24,26 +26,13 @@ HINTS = frozenset(
         "prompt_cache_options",
         "prompt_cache_retention",
         "seed",  # best effort where it exists; Anthropic has none
-        "service_tier",  # OpenAI's tiers are not Anthropic's
+        "service_tier",  # but `default`: OpenAI's other tiers are not Anthropic's
         "store",
         "stream_options",  # usage is always counted; who sees it is decided elsewhere
     }
 )
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _NATIVE = ("cache_control", "thinking", "top_k")  # Anthropic's own fields, which callers add for its sake
-
-
-class _Function(msgspec.Struct):
-    name: str
-    description: str | None = None
-    parameters: Json | None = None
-    strict: bool | None = None
-
-
-class _Tool(msgspec.Struct):
-    type: str = "function"
-    function: _Function | None = None
-    cache_control: Json | None = None
 
 
 class _JsonSchema(msgspec.Struct):
@@ -60,7 +49,7 @@ class _Request(msgspec.Struct):
     """The fields that are carried or that have a value which asks for nothing."""
 
     messages: list[ChatMessage]
-    tools: list[_Tool] | None = None
+    tools: list[Tool] | None = None
     tool_choice: str | Json | None = None
     parallel_tool_calls: bool | None = None
     response_format: _Format | None = None
@@ -107,10 +96,7 @@ def anthropic_body(body: bytes, model_id: str, *, is_stream: bool) -> bytes:
     try:
         request = msgspec.convert(fields, _Request)
     except msgspec.ValidationError as exc:
-        # No other target would take it either.
-        raise UpstreamError(
-            f"not a chat request: {exc}", fault="unsupported", status=400, is_callers_fault=True, code="invalid_request"
-        ) from exc
+        raise not_chat(exc) from exc
     translated: Json = {
         "model": model_id,
         "max_tokens": _max_tokens(request),
@@ -120,7 +106,9 @@ def anthropic_body(body: bytes, model_id: str, *, is_stream: bool) -> bytes:
     translated |= anthropic_system(request.messages) | _tools(request) | _sampling(request) | _output(request)
     user = request.user or request.safety_identifier
     if user:
-        translated["metadata"] = {"user_id": user}
+        translated["metadata"] = {"user_id": anthropic_user(user)}
+    if fields.get("service_tier") == "default":
+        translated["service_tier"] = "standard_only"
     translated |= {name: value for name in _NATIVE if (value := getattr(request, name)) is not None}
     return msgspec.json.encode(translated)
 
@@ -148,7 +136,7 @@ def _tools(request: _Request) -> Json:
     return fields
 
 
-def _tool(tool: _Tool, where: str) -> Json:
+def _tool(tool: Tool, where: str) -> Json:
     if tool.function is None:
         raise unsupported(where, f"is a {tool.type!r} tool, which has no counterpart in the Anthropic API")
     # Without parameters, the empty object's schema.

@@ -26,12 +26,12 @@ from gateway.chat_forms import assemble
 from gateway.errors import ClientError, UpstreamError
 from gateway.policy.catalog import Model
 from gateway.providers.anthropic import AnthropicProvider
-from gateway.providers.anthropic_answer import StreamTranslation
 from gateway.providers.anthropic_request import HINTS, MAX_TOKENS_DEFAULT, anthropic_body
+from gateway.providers.anthropic_stream import StreamTranslation
 from gateway.providers.base import Call, Piece
 from gateway.providers.http import HttpClient
-from gateway.providers.sse import EventParser, event_data
 from gateway.request import ChatRequest
+from gateway.sse import EventParser, event_data
 from gateway.usage import Usage
 from gateway.wire_usage import TOKENS_MAX
 from tests.scripted_server import CUT, HANG, Reply, Request, ScriptedServer, Step, json_reply, split, sse_reply
@@ -260,6 +260,47 @@ def test_images_and_pdfs() -> None:
     ]
 
 
+def test_documents_by_address_and_of_text() -> None:
+    text = base64.b64encode("Füße".encode()).decode()
+    content = [
+        {"type": "file", "file": {"file_url": "https://example.com/a.pdf"}, "cache_control": {"type": "ephemeral"}},
+        {"type": "file", "file": {"file_data": f"data:text/markdown;base64,{text}", "filename": "a.md"}},
+    ]
+    [message] = translated(messages=[{"role": "user", "content": content}])["messages"]
+    assert message["content"] == [
+        {
+            "type": "document",
+            "source": {"type": "url", "url": "https://example.com/a.pdf"},
+            "cache_control": {"type": "ephemeral"},
+        },
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Füße"}, "title": "a.md"},
+    ]
+
+
+def test_what_a_tool_gave_keeps_its_marks_and_pictures() -> None:
+    mark = {"type": "ephemeral"}
+    image = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
+    call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}, "cache_control": mark}
+    result = {"role": "tool", "tool_call_id": "a", "content": [image], "is_error": True, "cache_control": mark}
+    asked, given = translated(messages=[{"role": "assistant", "tool_calls": [call]}, result])["messages"]
+    assert asked["content"] == [{"type": "tool_use", "id": "a", "name": "f", "input": {}, "cache_control": mark}]
+    [block] = given["content"]
+    assert (block["is_error"], block["cache_control"]) == (True, mark)
+    assert block["content"] == [{"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}}]
+
+
+def test_only_signed_thinking_goes_back() -> None:
+    signed = {"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}
+    blocks = [
+        {**signed, "index": 0},
+        {"type": "thinking", "thinking": "So.", "signature": ""},
+        {"type": "thinking", "thinking": "x"},
+    ]
+    message = {"role": "assistant", "content": "Yes.", "thinking_blocks": blocks, "reasoning_content": "Hm.So.x"}
+    [turn] = translated(messages=[message])["messages"]
+    assert turn["content"] == [signed, {"type": "text", "text": "Yes."}]
+
+
 def test_a_large_body_is_translated_in_a_thread() -> None:
     url = "data:image/png;base64," + "A" * 400_000
     content = [{"type": "image_url", "image_url": {"url": url}}]
@@ -306,8 +347,14 @@ def test_tool_choice(fields: dict[str, Any], choice: dict[str, Any]) -> None:
         ({"stop": ["a", "b"]}, {"stop_sequences": ["a", "b"]}),
         ({"temperature": 0}, {"temperature": 0}),
         ({"temperature": 0.7, "top_p": 0.9}, {"temperature": 0.7, "top_p": 0.9}),
+        ({"service_tier": "default"}, {"service_tier": "standard_only"}),
         ({"user": "u-1"}, {"metadata": {"user_id": "u-1"}}),
         ({"safety_identifier": "u-2"}, {"metadata": {"user_id": "u-2"}}),
+        # An address, which Anthropic refuses, as its SHA-256.
+        (
+            {"user": "me@example.com"},
+            {"metadata": {"user_id": "8c2a47d3bdb8d3096a6479f53eac3b724291db5f1c31611100f675be5537329d"}},
+        ),
         ({"reasoning_effort": "high"}, {"output_config": {"effort": "high"}}),
         ({"reasoning_effort": "none"}, {"thinking": {"type": "disabled"}}),
         ({"thinking": {"type": "enabled", "budget_tokens": 2048}}, {"thinking": {"type": "enabled", "budget_tokens": 2048}}),
@@ -376,6 +423,13 @@ def test_values_that_ask_for_nothing_are_left_out() -> None:
             "messages[0].content[0].image_url",
         ),
         ({"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_id": "f-1"}}]}]}, "messages[0].content[0]"),
+        *(
+            (
+                {"messages": [{"role": "user", "content": [{"type": "file", "file": {"file_data": f"data:{data}"}}]}]},
+                "messages[0].content[0].file",
+            )
+            for data in ("text/plain;base64,/w==", "text/plain;base64,A", "audio/wav;base64,AA==")
+        ),
         ({"messages": [{"role": "function", "content": "x"}]}, "messages[0]"),
         ({"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, "messages[0].audio"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
@@ -527,6 +581,25 @@ def test_a_later_count_wins_and_what_it_leaves_out_stays() -> None:
     stream = [start(cache_read_input_tokens=7), *text_block(0, "x"), *finish(input_tokens=30, cache_read_input_tokens=None)]
     pieces, _ = run(ask([sse_reply(*stream)], call_of(stream=True)))
     assert pieces[-2].usage == Usage(input=37, output=15, cached_input=7)
+
+
+def test_a_count_that_is_not_of_the_end_stays_an_estimate() -> None:
+    finished = event("message_delta", delta={"stop_reason": "end_turn"}, usage={"input_tokens": 30})
+    pieces, _ = run(ask([sse_reply(start(), *text_block(0, "x"), finished, event("message_stop"))], call_of(stream=True)))
+    assert [p.usage for p in pieces if p.usage][-1] == Usage(input=30, output=1, estimated=True)
+    assert not any(p.is_usage_only for p in pieces)
+
+
+def test_citations_in_a_stream_are_placed_in_the_whole_text() -> None:
+    cited = {"type": "web_search_result_location", "url": "https://x", "title": "X", "cited_text": "c", "encrypted_index": "e"}
+    second = block(
+        1, {"type": "text", "text": ""}, {"type": "text_delta", "text": "is so."}, {"type": "citations_delta", "citation": cited}
+    )
+    pieces, _ = run(ask([sse_reply(start(), *text_block(0, "It "), *second, *finish())], call_of(stream=True)))
+    message = json.loads(assemble(p.data for p in pieces if p.data))["choices"][0]["message"]
+    [note] = message["annotations"]
+    place = slice(note["url_citation"]["start_index"], note["url_citation"]["end_index"])
+    assert message["content"][place] == "is so."
 
 
 def test_counts_that_cannot_be_are_bounded() -> None:
@@ -830,7 +903,7 @@ def test_a_web_page_is_no_answer(is_stream: bool) -> None:
 
 
 def test_an_event_without_end_is_malformed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.providers.sse.EVENT_BYTES_MAX", 1000)
+    monkeypatch.setattr("gateway.sse.EVENT_BYTES_MAX", 1000)
     assert failure(sse_reply(start(), b"data: " + b"x" * 2000)).fault == "malformed"
 
 
