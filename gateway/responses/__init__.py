@@ -1,0 +1,1 @@
+"""Finished Responses, kept so that callers can go on from them: the port and its backends."""
