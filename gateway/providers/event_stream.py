@@ -9,7 +9,7 @@ from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
 from gateway.providers.http import HttpResponse
 from gateway.providers.refusal import no_page
-from gateway.providers.sse import EventParser, EventTooLong
+from gateway.sse import EventParser, EventTooLong
 
 TERMINATOR_S: Final = 2.0
 

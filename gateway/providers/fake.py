@@ -18,6 +18,7 @@ from gateway.errors import UpstreamError
 from gateway.policy.schema_models import FakeStep
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.providers.refusal import refusal, reported
+from gateway.request import DialectName
 from gateway.usage import Usage
 from gateway.wire_usage import wire_usage
 
@@ -42,6 +43,8 @@ FAR_AWAY_S = 24 * 3600.0
 
 class FakeProvider:
     """ttft_s: seconds to the first token. tokens_per_second: None is at once. words: length of an answer."""
+
+    dialects: frozenset[DialectName] = frozenset()
 
     def __init__(
         self,

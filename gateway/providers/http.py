@@ -23,6 +23,7 @@ WHOLE_BYTES_MAX = 64 * 1024 * 1024
 ERROR_BYTES_MAX = 64 * 1024
 ERROR_S = 1.0
 FINISH_S = 0.05
+QUERY = "!$&'()*+,;=:@/?[]%~"  # what a query may hold as it is
 
 
 class HttpClient:
@@ -39,7 +40,13 @@ class HttpClient:
     async def post(
         self, url: str, headers: Mapping[str, str], body: bytes, *, connect_s: float, sending: Sending | None = None
     ) -> HttpResponse:
-        """Send a POST; returns when the response's headers are here. sending: told when there is a connection.
+        """Send a POST; returns when the response's headers are here. sending: told when there is a connection. As `send` else."""
+        return await self.send("POST", url, headers, body, connect_s=connect_s, sending=sending)
+
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, *, connect_s: float, sending: Sending | None = None
+    ) -> HttpResponse:
+        """Send any request; returns when the response's headers are here. body: b"" for none.
 
         connect_s bounds name look-up, TCP and TLS; the caller bounds the rest. Redirects are not followed,
         since they would take the credentials along. Raises UpstreamError.
@@ -50,8 +57,9 @@ class HttpClient:
             sending.has_line = False
         _sending.set(sending)
         try:
-            response = await self._opened().post(
-                url, data=body, headers=headers, timeout=timeout, allow_redirects=False, proxy=proxy_for(url, self._proxies)
+            proxy = proxy_for(url, self._proxies)
+            response = await self._opened().request(
+                method, url, data=body or None, headers=headers, timeout=timeout, allow_redirects=False, proxy=proxy
             )
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
             raise _mapped(exc, url) from exc
@@ -145,6 +153,11 @@ class HttpResponse:
     def close(self) -> None:
         """Drop the connection unless the body was read to its end (then it is back in the pool already)."""
         self._response.close()
+
+
+def addressed(url: str, query: bytes) -> str:
+    """The address with a caller's query, of which nothing can be more than a query."""
+    return f"{url}?{urllib.parse.quote(query, safe=QUERY)}" if query else url
 
 
 def _mapped(exc: Exception, url: str, *, is_under_way: bool = False) -> UpstreamError:

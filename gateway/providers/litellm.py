@@ -12,17 +12,18 @@ import importlib
 import importlib.util
 import os
 import warnings
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
-import msgspec
-
-from gateway.chat import decode_body, read_chunk, read_service_tier, sse
+from gateway.chat import decode_body
 from gateway.errors import UpstreamError
-from gateway.providers.base import Call, Exchange, Piece
+from gateway.offload import offloaded
+from gateway.providers.base import Call, Exchange
+from gateway.providers.litellm_answer import LiteLLMStream, LiteLLMWhole
 from gateway.providers.litellm_errors import upstream_error
-from gateway.providers.offload import offloaded
-from gateway.providers.pieces import piece_of, whole_pieces
-from gateway.wire_usage import read_usage
+from gateway.providers.litellm_gemini import watched
+from gateway.providers.unsupported import unsupported
+from gateway.request import DialectName
 
 MISSING = "the litellm package is not installed; pip install 'turnout[litellm]'"
 # Deadlines are carried by the caller; litellm wants a number all the same, and its own default is ten minutes.
@@ -40,7 +41,28 @@ CARRIED = frozenset(
 # An answer without these is still an answer to the question: left out where the provider does not know them.
 HINTS = frozenset({"prediction", "prompt_cache_key", "safety_identifier", "seed", "service_tier", "store", "user"})
 # Never passed on: litellm reads `metadata` as settings of its own.
-LEFT_OUT = frozenset({"model", "stream", "stream_options", "metadata", "prompt_cache_retention", "prompt_cache_options"})
+LEFT_OUT = frozenset(
+    {"model", "stream", "stream_options", "metadata", "prompt_cache_retention", "prompt_cache_options", "cache_control"}
+)
+# Vendors that are sent chat bytes as they are, and know tools that are no functions.
+OPENAIS: Final = frozenset({"openai", "azure"})
+# Vendors to whom litellm gives back the thoughts of earlier turns, and marks of what to cache. Others refuse fields they do not
+# know, and both are of no use to them.
+THINKERS: Final = frozenset({"anthropic", "azure_ai", "bedrock", "gemini", "vertex_ai"})
+REASONERS: Final = THINKERS | {"deepseek", "moonshot", "openrouter", "zai"}  # who take `reasoning_content` back
+# Vendors whose streams litellm cannot read: of Cohere's events it takes each line for JSON. They are asked for whole answers, of
+# which it says in any case that they ended well.
+WHOLE_ONLY: Final = frozenset({"cohere", "cohere_chat"})
+# Vendors whose APIs cannot be told to make one call at a time: litellm sends them the tools, and leaves that out.
+ALWAYS_PARALLEL: Final = frozenset({"gemini"})
+
+# Of a policy's `params`, what is no secret.
+PUBLIC: Final = frozenset(
+    """
+    api_version aws_profile_name aws_region_name aws_role_name aws_session_name organization project_id space_id
+    vertex_location vertex_project
+    """.split()
+)
 
 Json = dict[str, Any]
 
@@ -48,6 +70,7 @@ Json = dict[str, Any]
 class LiteLLMProvider:
     """litellm_provider: litellm's name of it, as `bedrock`. Without an api_key litellm looks for its own variables."""
 
+    dialects: frozenset[DialectName] = frozenset()
     _users: ClassVar[int] = 0  # litellm has one pool of connections; the last provider to go closes it
 
     def __init__(
@@ -57,10 +80,13 @@ class LiteLLMProvider:
         *,
         api_key: str | None = None,
         base_url: str | None = None,
+        params: Mapping[str, str] | None = None,
         unavailable: str | None = None,
     ) -> None:
         self._name, self._litellm_provider = name, litellm_provider
-        self._api_key, self._base_url = api_key, base_url
+        self._api_key, self._base_url, self._params = api_key, base_url, dict(params or {})
+        hidden = [value for key, value in self._params.items() if key not in PUBLIC]
+        self._secrets = tuple(secret for secret in (api_key, *hidden) if secret)
         if unavailable is None and importlib.util.find_spec("litellm") is None:
             unavailable = MISSING
         self.unavailable = unavailable
@@ -79,11 +105,13 @@ class LiteLLMProvider:
         fields = self._fields(litellm, call, await offloaded(decode_body, call.request.body))
         try:
             answer = await litellm.acompletion(**fields)
+            ends = await watched(answer, self._litellm_provider)
         except Exception as exc:  # whatever SDK litellm called; all of it is one failed attempt
-            raise upstream_error(self._name, exc, self._api_key, is_under_way=False) from exc
+            raise upstream_error(self._name, exc, self._secrets, is_under_way=False) from exc
         if hasattr(answer, "__aiter__"):
-            return LiteLLMStream(self._name, answer, self._api_key)
-        return LiteLLMWhole(self._name, answer, as_stream=call.request.is_stream, secret=self._api_key)
+            return LiteLLMStream(self._name, answer, self._secrets, ends)
+        bound = call.request.output_bound if self._litellm_provider in WHOLE_ONLY else None
+        return LiteLLMWhole(self._name, answer, as_stream=call.request.is_stream, secrets=self._secrets, bound=bound)
 
     async def aclose(self) -> None:
         """Close litellm's connections, if nobody else uses them."""
@@ -107,12 +135,15 @@ class LiteLLMProvider:
     def _fields(self, litellm: Any, call: Call, body: Json) -> Json:
         """The arguments of acompletion(). body: the call's, decoded. Raises UpstreamError, naming what is not carried."""
         given: Json = {k: v for k, v in body.items() if v is not None}
-        is_stream = call.request.is_stream
+        is_stream = call.request.is_stream and self._litellm_provider not in WHOLE_ONLY
         for field in given:
             if field not in CARRIED and field not in HINTS and field not in LEFT_OUT:
-                raise _unsupported(self._name, field, "is not a field of the chat API that can be passed on")
+                raise unsupported(field, "is not a field of the chat API that can be passed on", provider=self._name)
         if is_stream and given.get("n", 1) != 1:
-            raise _unsupported(self._name, "n", "is more than 1: litellm loses the ends of all but the last choice")
+            raise unsupported("n", "is more than 1: litellm loses the ends of all but the last choice", provider=self._name)
+        self._check_parts(given)
+        if isinstance(given.get("messages"), list):
+            given["messages"] = [self._message(message) for message in given["messages"]]
         known = litellm.get_supported_openai_params(call.model.id, self._litellm_provider) or ()
         fields: Json = {k: v for k, v in given.items() if k in CARRIED or (k in HINTS and k in known)}
         if is_stream:
@@ -123,6 +154,7 @@ class LiteLLMProvider:
         httpx = importlib.import_module("httpx")  # litellm's own client library
         return {
             **fields,
+            **self._params,
             "model": f"{self._litellm_provider}/{call.model.id}",
             "stream": is_stream,
             "api_key": self._api_key,
@@ -134,9 +166,32 @@ class LiteLLMProvider:
             "caching": False,
         }
 
+    def _check_parts(self, given: Json) -> None:
+        """Raises UpstreamError for parts of the canonical form that litellm has no word for."""
+        is_serial = given.get("parallel_tool_calls") is False and bool(given.get("tools"))
+        if is_serial and self._litellm_provider in ALWAYS_PARALLEL:
+            raise unsupported(
+                "parallel_tool_calls", "is false, and this vendor's models call as many as they like", provider=self._name
+            )
+        for i, tool in enumerate(given.get("tools") or ()):
+            if isinstance(tool, dict) and tool.get("type") != "function" and self._litellm_provider not in OPENAIS:
+                raise unsupported(f"tools[{i}].type", "is not `function`", provider=self._name)
+        for i, message in enumerate(given.get("messages") or ()):
+            parts = message.get("content") if isinstance(message, dict) else None
+            for k, part in enumerate(parts if isinstance(parts, list) else ()):
+                if isinstance(part, dict) and isinstance(part.get("file"), dict) and "file_url" in part["file"]:
+                    where = f"messages[{i}].content[{k}].file.file_url"
+                    raise unsupported(where, "cannot be passed on: send the document itself (file_data)", provider=self._name)
 
-def _unsupported(name: str, param: str, why: str) -> UpstreamError:
-    return UpstreamError(f"{name}: `{param}` {why}", fault="unsupported", code="unsupported_parameter", param=param)
+    def _message(self, message: Any) -> Any:
+        """A message of the canonical form as this vendor knows it. That a tool failed, its result says in words."""
+        if not isinstance(message, dict):
+            return message
+        vendor = self._litellm_provider
+        left = {"is_error"} if vendor in REASONERS else {"is_error", "reasoning_content"}
+        if vendor not in THINKERS:
+            left |= {"thinking_blocks", "cache_control"}
+        return {k: v for k, v in message.items() if k not in left}
 
 
 @functools.cache
@@ -159,163 +214,9 @@ def _load() -> Any:
     # Else it invents usage where the provider sent none; we would book the guess as a count.
     litellm.disable_token_counter = True
     # Pydantic's remark on types of litellm's, once for each.
-    warnings.filterwarnings("ignore", message="Item .* is using the `ReadOnly` qualifier", category=UserWarning)
+    warnings.filterwarnings("ignore", message="Items? .* using the `ReadOnly` qualifier", category=UserWarning)
     # What a first call imports lazily (0.5 s and more, on the event loop), done here in the thread.
     importlib.import_module("openai.resources.chat.completions")
     warm = [{"role": "user", "content": "warm up"}]
     litellm.completion("openai/warm-up", messages=warm, mock_response="warm", api_key="none")  # goes nowhere
     return litellm
-
-
-class LiteLLMStream:
-    """A streamed answer; each of litellm's chunks becomes one stream event, the usage one of its own at the end."""
-
-    def __init__(self, name: str, chunks: Any, secret: str | None) -> None:
-        self._name, self._chunks, self._secret = name, chunks, secret
-        self._usage: Json | None = None
-        self._head: Json = {}
-        self._has_begun = False  # with some providers litellm sends the request at the first read
-        self._is_finished = False
-
-    async def read(self) -> list[Piece]:
-        while True:
-            try:
-                chunk = await anext(self._chunks)
-            except StopAsyncIteration:
-                return self._end()
-            except Exception as exc:  # as in open()
-                raise upstream_error(self._name, exc, self._secret, is_under_way=self._has_begun) from exc
-            self._has_begun = True
-            piece = self._piece(chunk.model_dump(exclude_none=True))
-            if piece is not None:
-                return [piece]
-
-    async def aclose(self) -> None:
-        # litellm's wrapper closes the stream it wraps, if that can be closed. Some of its own (Anthropic's) cannot, and would
-        # hold the connection until the garbage collector comes by.
-        wrapped = getattr(self._chunks, "completion_stream", None)
-        await self._chunks.aclose()
-        close = getattr(getattr(wrapped, "streaming_response", None), "aclose", None)
-        if close is not None:
-            await close()
-
-    def _piece(self, fields: Json) -> Piece | None:
-        given = fields.pop("usage", None)
-        _name_service(fields, given)
-        usage = _wire_usage(given)
-        if usage is not None:
-            self._usage = usage  # the last count wins, wherever it stands
-        choices = [_stream_choice(choice) for choice in fields.get("choices") or ()]
-        if any(choice["finish_reason"] for choice in choices):
-            self._finish()
-        choices = [c for c in choices if c["delta"] or c["finish_reason"]]
-        fields.pop("provider_specific_fields", None)
-        self._head = {**fields, "choices": []}
-        if not choices:
-            return None
-        data = _encoded(self._name, {**fields, "choices": choices})
-        try:
-            piece = piece_of(b"data: " + data + b"\n\n", read_chunk(data))
-            if usage is None:
-                return piece
-            # Should the stream break off, this is what is known of it.
-            return msgspec.structs.replace(piece, usage=read_usage(msgspec.Raw(msgspec.json.encode(usage))))
-        except msgspec.DecodeError as exc:
-            raise UpstreamError(f"{self._name}: a stream event is not a chat chunk: {exc}", fault="malformed") from exc
-
-    def _finish(self) -> None:
-        """Believe a finish_reason only if the provider sent one.
-
-        Where a stream ends without, litellm makes up a "stop", which would pass a cut answer off as whole.
-        """
-        seen = [getattr(self._chunks, name, "?") for name in ("received_finish_reason", "intermittent_finish_reason")]
-        if not any(seen):
-            raise self._cut()
-        self._is_finished = True
-
-    def _end(self) -> list[Piece]:
-        if not self._is_finished:
-            raise self._cut()
-        if self._usage is None:
-            return [Piece(is_end=True)]
-        data = sse({**self._head, "usage": self._usage})
-        usage = read_usage(read_chunk(data[6:]).usage, read_service_tier(data[6:]))
-        return [Piece(data, usage=usage, is_usage_only=True), Piece(is_end=True)]
-
-    def _cut(self) -> UpstreamError:
-        return UpstreamError(f"{self._name}: the stream ended in mid-answer", fault="cut", is_retryable=True)
-
-
-class LiteLLMWhole:
-    """A whole answer, which litellm has read already. as_stream: the caller asked for a stream and got none."""
-
-    def __init__(self, name: str, answer: Any, *, as_stream: bool, secret: str | None) -> None:
-        self._name, self._answer, self._as_stream, self._secret = name, answer, as_stream, secret
-
-    async def read(self) -> list[Piece]:
-        fields: Json = self._answer.model_dump(exclude_none=True)
-        given = fields.pop("usage", None)
-        _name_service(fields, given)
-        usage = _wire_usage(given)
-        fields["choices"] = [_whole_choice(choice) for choice in fields.get("choices") or ()]
-        body = _encoded(self._name, fields if usage is None else {**fields, "usage": usage})
-        return whole_pieces(self._name, body, as_stream=self._as_stream, secret=self._secret)
-
-    async def aclose(self) -> None:
-        """The connection was given back when the answer had been read."""
-
-
-def _encoded(name: str, fields: Json) -> bytes:
-    """JSON of what litellm has read. Raises UpstreamError for half of a surrogate pair, which UTF-8 has no bytes for."""
-    try:
-        return msgspec.json.encode(fields)
-    except UnicodeEncodeError as exc:
-        raise UpstreamError(f"{name}: the answer holds a text that is no Unicode: {exc}", fault="malformed") from exc
-
-
-def _stream_choice(choice: Json) -> Json:
-    delta = {k: v for k, v in (choice.get("delta") or {}).items() if k != "provider_specific_fields"}
-    return {
-        "index": choice.get("index", 0),
-        "delta": delta,
-        "logprobs": choice.get("logprobs"),
-        "finish_reason": choice.get("finish_reason"),
-    }
-
-
-def _whole_choice(choice: Json) -> Json:
-    message = {k: v for k, v in (choice.get("message") or {}).items() if k != "provider_specific_fields"}
-    return {
-        "index": choice.get("index", 0),
-        "message": {"role": "assistant", "content": None, "refusal": None, **message},
-        "logprobs": choice.get("logprobs"),
-        "finish_reason": choice.get("finish_reason", "stop"),
-    }
-
-
-def _name_service(fields: Json, usage: Json | None) -> None:
-    """Put the tier that Anthropic tells with its usage where OpenAI has it."""
-    tier = (usage or {}).get("service_tier")
-    if tier and not fields.get("service_tier"):
-        fields["service_tier"] = tier
-
-
-_READ = ("cached_tokens", "cache_write_tokens", "cache_creation_token_details", "audio_tokens")
-_WRITTEN = ("reasoning_tokens", "audio_tokens")
-
-
-def _wire_usage(usage: Json | None) -> Json | None:
-    """litellm's usage as OpenAI writes it; None if nobody counted, which litellm shows as zeros."""
-    if not usage or not (usage.get("prompt_tokens") or usage.get("completion_tokens")):
-        return None
-    details = {k: v for k, v in (usage.get("prompt_tokens_details") or {}).items() if k in _READ}
-    written = usage.get("cache_creation_input_tokens")
-    if written:
-        details["cache_write_tokens"] = written
-    spoken = {k: v for k, v in (usage.get("completion_tokens_details") or {}).items() if k in _WRITTEN and v}
-    fields: Json = {k: usage.get(k, 0) for k in ("prompt_tokens", "completion_tokens", "total_tokens")}
-    if details:
-        fields["prompt_tokens_details"] = details
-    if spoken:
-        fields["completion_tokens_details"] = spoken
-    return fields

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from gateway.errors import CONTEXT_LENGTH, UpstreamError
-from gateway.providers.refusal import RETRYABLE, error_fields, refusal
+from gateway.providers.error_body import error_fields, retry_delay_s
+from gateway.providers.refusal import RETRYABLE, refusal
+from gateway.providers.secrets import redacted
 
-_PREFIX = re.compile(r"^(litellm\.\w+: |\w*(Error|Exception)(: | - ))+")
+_PREFIX = re.compile(r"^(litellm\.\w+: |\w*(Error|Exception)(: | - | (?=\w+Error - )))+")
 _SUFFIX = re.compile(r"(\. Handle with `litellm\.\w+`\.?|\s*Traceback \(most recent call last\).*)$", re.DOTALL)
 _TIMEOUTS = frozenset({"Timeout", "TimeoutError", "APITimeoutError", "TimeoutException", "ConnectTimeout", "ReadTimeout"})
 _CONNECTS = frozenset({"ConnectError", "ServerDisconnectedError", "ClientConnectorError", "ConnectionRefusedError", "gaierror"})
@@ -33,11 +35,10 @@ _UNSUPPORTED = frozenset({"UnsupportedParamsError", "LiteLLMUnknownProvider"})
 _MESSAGE_CHARS_MAX = 2000
 
 
-def upstream_error(name: str, exc: Exception, secret: str | None, *, is_under_way: bool) -> UpstreamError:
+def upstream_error(name: str, exc: Exception, secrets: Sequence[str], *, is_under_way: bool) -> UpstreamError:
     """What an exception of litellm's means. name: the provider's. is_under_way: the answer had begun."""
     message, code, param = _said(exc)
-    if secret:
-        message = message.replace(secret, "***")
+    message = redacted(message, *secrets)
     text = f"{name}: {message}"
     kinds = [type(e).__name__ for e in _causes(exc)]
     headers = _headers(exc)
@@ -69,7 +70,10 @@ def upstream_error(name: str, exc: Exception, secret: str | None, *, is_under_wa
             return UpstreamError(text, fault="reported", code=code, param=param, is_retryable=True)
         return UpstreamError(text, fault="malformed")
     body = msgspec.json.encode({"error": {"message": message, "code": code, "param": param}})
-    return refusal(name, status, headers, body)
+    error = refusal(name, status, headers, body)
+    if error.retry_after_s is None:
+        error.retry_after_s = retry_delay_s(_body(_text(exc)))
+    return error
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:
@@ -90,16 +94,31 @@ def _status(exc: Exception) -> int | None:
 
 def _said(exc: Exception) -> tuple[str, str | None, str | None]:
     """(message, code, param), as the provider put it, without litellm's wrapping."""
-    text = _PREFIX.sub("", str(getattr(exc, "message", None) or exc))
-    text = _SUFFIX.sub("", text)[:_MESSAGE_CHARS_MAX]
-    if text.startswith(("b'", 'b"')):
-        text = _unquoted(text)
+    text = _text(exc)
     body = getattr(exc, "body", None)
     if isinstance(body, dict):
         said, code, param = error_fields(msgspec.json.encode({"error": body}, enc_hook=str))
     else:
-        said, code, param = error_fields(text.encode()) if text.startswith("{") else ("", None, None)
+        said, code, param = error_fields(_body(text)) if "{" in text else ("", None, None)
     return said or text or type(exc).__name__, code, param
+
+
+def _text(exc: Exception) -> str:
+    """What the exception says, without litellm's wrapping."""
+    text = _PREFIX.sub("", str(getattr(exc, "message", None) or exc))
+    text = _SUFFIX.sub("", text)[:_MESSAGE_CHARS_MAX]
+    return _unquoted(text) if text.startswith(("b'", 'b"')) else text
+
+
+def _body(text: str) -> bytes:
+    """The provider's JSON in a text; b"{}" if there is none. Before it litellm may have put words of its own."""
+    start, end = text.find("{"), text.rfind("}")
+    found = text[start : end + 1].encode("utf-8", "replace") if 0 <= start < end else b""
+    try:
+        msgspec.json.decode(found)
+    except msgspec.DecodeError:
+        return b"{}"
+    return found
 
 
 def _unquoted(text: str) -> str:

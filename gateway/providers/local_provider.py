@@ -7,6 +7,7 @@ from gateway.providers.base import Call, Exchange
 from gateway.providers.http import HttpClient
 from gateway.providers.local import LocalServer
 from gateway.providers.openai import OpenAIProvider
+from gateway.request import DialectName
 
 TOO_LONG = 4  # times the context
 START_S = 60.0  # the executor's own deadlines are tighter; this one only ends a wait that has none
@@ -14,6 +15,8 @@ START_S = 60.0  # the executor's own deadlines are tighter; this one only ends a
 
 class LocalProvider:
     """Owns its server: `start` it within the running loop, `aclose` stops it."""
+
+    dialects: frozenset[DialectName] = frozenset()
 
     def __init__(self, name: str, server: LocalServer, http: HttpClient) -> None:
         self._name, self._server, self._http = name, server, http

@@ -1,19 +1,51 @@
-"""Any server that speaks the OpenAI chat API: the same dialect as the caller's, so bytes pass through."""
+"""Any server that speaks OpenAI's dialects: chat, maybe responses and completions. In the caller's own, bytes pass through."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final
+
+import msgspec
+
 from gateway.chat import Chunk, patched_body, read_chunk
 from gateway.errors import UpstreamError
+from gateway.offload import offloaded
+from gateway.policy.catalog import Model
+from gateway.policy.schema_models import WireDialect
+from gateway.providers import completions_answer, responses_answer
 from gateway.providers.base import Call, Exchange, Piece
-from gateway.providers.event_stream import EventStream, brings_events
+from gateway.providers.event_stream import EventReader, EventStream, brings_events
 from gateway.providers.http import HttpClient, HttpResponse
-from gateway.providers.pieces import piece_of, whole_pieces
-from gateway.providers.refusal import UNREADABLE, refusal, reported
-from gateway.providers.sse import event_data, event_name
+from gateway.providers.openai_native import NativeEvents
+from gateway.providers.openai_request import openai_body
+from gateway.providers.openai_server import server_at
+from gateway.providers.pieces import piece_of, sold, whole_pieces
+from gateway.providers.refusal import UNREADABLE, refusal, reported, unreadable
+from gateway.providers.responses_request import responses_body
+from gateway.providers.responses_stream import ResponsesTranslation
+from gateway.providers.token_counting import read_counted
+from gateway.providers.unsupported import unsupported
+from gateway.request import CHAT, DialectName, Native
+from gateway.sse import event_data, event_name
+
+_PATHS: Final[dict[WireDialect, str]] = {
+    "chat": "/chat/completions",
+    "responses": "/responses",
+    "completions": "/completions",
+}
+_CALLERS: Final[dict[DialectName, WireDialect]] = {"openai_responses": "responses", "openai_completions": "completions"}
+_NOT_THERE: Final = (404, 405, 501)
+
+ReadWhole = Callable[[bytes], list[Piece]]
 
 
 class OpenAIProvider:
-    """base_url goes up to and with /v1."""
+    """base_url goes up to and with /v1.
+
+    dialects: what it speaks. Without chat, all but its own callers' requests are translated. is_sure: the policy says so; else a
+    dialect whose address is not found is not asked for again, and chat takes its place.
+    """
 
     def __init__(
         self,
@@ -24,18 +56,87 @@ class OpenAIProvider:
         api_key: str | None = None,
         headers: dict[str, str] | None = None,
         unavailable: str | None = None,
+        dialects: Collection[WireDialect] = ("chat", "completions"),
+        is_sure: bool = False,
     ) -> None:
         self._name, self._http, self._api_key = name, http, api_key
-        self._url = base_url.rstrip("/") + "/chat/completions"
+        self._url, self._server = base_url.rstrip("/"), server_at(base_url)
         self._headers = {"content-type": "application/json", **(headers or {})}
         if api_key:
             self._headers["authorization"] = f"Bearer {api_key}"
         self.unavailable = unavailable
+        self._has_chat, self._is_sure = "chat" in dialects, is_sure
+        self.dialects: frozenset[DialectName] = frozenset(name for name, wire in _CALLERS.items() if wire in dialects)
 
     async def open(self, call: Call) -> Exchange:
-        is_stream = call.request.is_stream
-        body = patched_body(call.request.body, call.model.id, wants_usage=is_stream)
-        response = await self._http.post(self._url, self._headers, body, connect_s=call.connect_s, sending=call.sending)
+        native = call.native
+        if native is None or native.dialect not in self.dialects:
+            return await self._canonically(call)
+        try:
+            return await self._natively(call, native)
+        except UpstreamError as exc:
+            if native.action or not self._is_without(exc):
+                raise
+            self.dialects -= {native.dialect}
+            if native.only:
+                raise unsupported(native.only[0], f"cannot be carried: {exc.message}") from exc
+        return await self._canonically(call)
+
+    async def count_tokens(self, asked: Native, model: Model, *, connect_s: float) -> int:
+        """How many input tokens a Responses question has for this model. Costs nothing. Raises UpstreamError."""
+        body = patched_body(asked.body, model.id, wants_usage=False)
+        url = f"{self._url}{_PATHS['responses']}/input_tokens"
+        response = await self._http.post(url, self._headers, body, connect_s=connect_s)
+        try:
+            if response.status != 200:
+                raise refusal(self._name, response.status, response.headers, await response.read_error(), self._api_key)
+            return read_counted(self._name, await response.read_whole())
+        finally:
+            response.close()
+
+    async def aclose(self) -> None:
+        """The client belongs to whoever made it."""
+
+    def _is_without(self, exc: UpstreamError) -> bool:
+        """Whether it does not have the dialect, or not for this model, as OpenAI itself says of completions."""
+        is_missing = exc.fault == "status" and exc.status in _NOT_THERE and exc.code != "model_not_found"
+        return is_missing and self._has_chat and not self._is_sure
+
+    async def _canonically(self, call: Call) -> Exchange:
+        """The request in the canonical form, asked in chat, or in responses of a server that has no chat."""
+        request, model_id = call.request, call.model.id
+        if not self._has_chat:
+            translate = partial(responses_body, model_id=model_id, is_stream=request.is_stream)
+            body = await offloaded(translate, request.body)
+            reader = ResponsesEvents(self._name, self._api_key)
+            return await self._asked(call, "responses", body, reader, partial(self._read_response, as_stream=request.is_stream))
+        if request.dialect == CHAT:
+            body = patched_body(request.body, model_id, wants_usage=request.is_stream)
+        else:
+            translate = partial(openai_body, model_id=model_id, server=self._server, is_stream=request.is_stream)
+            body = await offloaded(translate, request.body)
+        read = partial(self._read_chat, as_stream=request.is_stream)
+        return await self._asked(call, "chat", body, OpenAIEvents(self._name, self._api_key), read)
+
+    async def _natively(self, call: Call, native: Native) -> Exchange:
+        """The caller's own request. Only its model is changed, and a stream of completions is asked for its usage."""
+        wire, is_stream = _CALLERS[native.dialect], call.request.is_stream
+        body = patched_body(native.body, call.model.id, wants_usage=is_stream and wire == "completions")
+        reader: EventReader
+        if wire == "responses":
+            reader = ResponsesEvents(self._name, self._api_key, is_native=True)
+            read = partial(self._read_response, as_stream=is_stream, is_native=True)
+        else:
+            reader = CompletionsEvents(self._name, self._api_key)
+            read = partial(self._read_completion, as_stream=is_stream)
+        return await self._asked(call, wire, body, NativeEvents(reader), read, native)
+
+    async def _asked(
+        self, call: Call, wire: WireDialect, body: bytes, reader: EventReader, read: ReadWhole, native: Native | None = None
+    ) -> Exchange:
+        headers = self._headers if native is None else {**native.headers, **self._headers}
+        url = self._url + _PATHS[wire] + ("" if native is None else native.action)
+        response = await self._http.post(url, headers, body, connect_s=call.connect_s, sending=call.sending)
         try:
             if response.status != 200:
                 error = await response.read_error()
@@ -44,12 +145,30 @@ class OpenAIProvider:
         except BaseException:
             response.close()
             raise
-        if is_stream and has_events:
-            return EventStream(self._name, response, OpenAIEvents(self._name, self._api_key))
-        return OpenAIWhole(self._name, response, as_stream=is_stream, secret=self._api_key)
+        if call.request.is_stream and has_events:
+            return EventStream(self._name, response, reader)
+        return OpenAIWhole(response, read)
 
-    async def aclose(self) -> None:
-        """The client belongs to whoever made it."""
+    def _read_chat(self, body: bytes, *, as_stream: bool) -> list[Piece]:
+        return whole_pieces(self._name, body, as_stream=as_stream, secret=self._api_key)
+
+    def _read_completion(self, body: bytes, *, as_stream: bool) -> list[Piece]:
+        try:
+            translated = completions_answer.chat_body(body)
+        except UNREADABLE as exc:
+            raise unreadable(self._name, "a completion", body, exc) from exc
+        pieces = self._read_chat(translated, as_stream=as_stream)
+        return pieces if as_stream else [msgspec.structs.replace(pieces[0], native=body)]
+
+    def _read_response(self, body: bytes, *, as_stream: bool, is_native: bool = False) -> list[Piece]:
+        is_native = is_native and not as_stream  # events are wanted, and only the canonical form can be turned into some
+        translated = responses_answer.chat_body(self._name, body, self._api_key, may_wait=is_native)
+        pieces = self._read_chat(translated, as_stream=as_stream)
+        pieces[0] = sold(pieces[0], responses_answer.unpriced(body))
+        if not is_native:
+            return pieces
+        has_content = pieces[0].has_content or responses_answer.holds_more(body)
+        return [msgspec.structs.replace(pieces[0], native=body, has_content=has_content)]
 
 
 class OpenAIEvents:
@@ -77,7 +196,7 @@ class OpenAIEvents:
             raise reported(self._name, bytes(chunk.error), self._secret)
         for choice in chunk.choices or ():
             self._seen.add(choice.index)
-            if choice.finish_reason is not None:
+            if choice.finish_reason:  # "" is none: some servers have it in every event but the last
                 self._finished.add(choice.index)
         return [piece_of(event, chunk)]
 
@@ -94,15 +213,49 @@ class OpenAIEvents:
             raise UpstreamError(f"{self._name}: a stream event is not a chat chunk: {exc}", fault="malformed") from exc
 
 
-class OpenAIWhole:
-    """An answer in one body. as_stream: the caller asked for a stream and the server did not give one."""
+class CompletionsEvents(OpenAIEvents):
+    """Reads a stream of completions as one of chat chunks."""
 
-    def __init__(self, name: str, response: HttpResponse, *, as_stream: bool, secret: str | None = None) -> None:
-        self._name, self._response, self._as_stream, self._secret = name, response, as_stream, secret
+    def read(self, event: bytes) -> list[Piece]:
+        data = event_data(event)
+        if not data or data == b"[DONE]" or (b"event:" in event and event_name(event) == "error"):
+            return super().read(event)
+        try:
+            translated = completions_answer.chat_chunk(data)
+        except UNREADABLE as exc:
+            raise UpstreamError(f"{self._name}: a stream event is not a completion: {exc}", fault="malformed") from exc
+        return super().read(b"data: " + translated + b"\n\n")
+
+
+class ResponsesEvents:
+    """Reads a stream of Responses events, translating each. The answer is whole with its last event and not before."""
+
+    is_whole = False
+
+    def __init__(self, name: str, secret: str | None = None, *, is_native: bool = False) -> None:
+        self._name = name
+        self._translation = ResponsesTranslation(name, secret, is_native=is_native)
+
+    def read(self, event: bytes) -> list[Piece]:
+        data = event_data(event)
+        if not data:
+            return []
+        if data == b"[DONE]":  # which some servers send, in vain after the last event
+            return [self.end()]
+        return self._translation.feed(data)
+
+    def end(self) -> Piece:
+        raise UpstreamError(f"{self._name}: the stream ended in mid-answer", fault="cut", is_retryable=True)
+
+
+class OpenAIWhole:
+    """An answer in one body. read: from it to pieces."""
+
+    def __init__(self, response: HttpResponse, read: ReadWhole) -> None:
+        self._response, self._read = response, read
 
     async def read(self) -> list[Piece]:
-        body = await self._response.read_whole()
-        return whole_pieces(self._name, body, as_stream=self._as_stream, secret=self._secret)
+        return self._read(await self._response.read_whole())
 
     async def aclose(self) -> None:
         self._response.close()

@@ -5,16 +5,19 @@ from __future__ import annotations
 from gateway.chat import patched_body
 from gateway.embeddings import EmbeddingsAnswer, EmbeddingsRequest, read_answer
 from gateway.errors import UpstreamError
+from gateway.offload import offloaded
 from gateway.policy.schema_models import OpenAIProvider
 from gateway.providers.base import Call, Exchange, Piece, Sending
 from gateway.providers.http import HttpClient, HttpResponse
-from gateway.providers.offload import offloaded
 from gateway.providers.refusal import UNREADABLE, no_page, refusal, reported, unreadable
+from gateway.request import DialectName
 from gateway.wire_usage import read_usage
 
 
 class OpenAIEmbeddings:
     """A Provider for embeddings: a call's answer is one piece. name: the provider's. unavailable: why it cannot be called."""
+
+    dialects: frozenset[DialectName] = frozenset()  # a vector has one form
 
     def __init__(self, name: str, http: HttpClient, spec: OpenAIProvider, *, unavailable: str | None = None) -> None:
         self._name, self._http, self._api_key = name, http, spec.api_key

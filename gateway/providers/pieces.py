@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 
+import msgspec
+
 from gateway.chat import Chunk, read_chunk, read_service_tier, worst_finish
 from gateway.chat_forms import to_events
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
 from gateway.providers.refusal import UNREADABLE, reported, unreadable
-from gateway.providers.sse import event_data
+from gateway.sse import event_data
+from gateway.usage import Usage
 from gateway.wire_usage import read_usage
 
 
@@ -30,6 +33,14 @@ def piece_of(event: bytes, chunk: Chunk) -> Piece:
         is_usage_only=is_counted and not chunk.choices,
         finish=finish,
     )
+
+
+def sold(piece: Piece, unpriced: str | None) -> Piece:
+    """The piece, telling that something was sold that no price is for, also where nothing else is counted. None: it was not."""
+    if unpriced is None:
+        return piece
+    usage = piece.usage or Usage(estimated=True)
+    return msgspec.structs.replace(piece, usage=msgspec.structs.replace(usage, unpriced=unpriced))
 
 
 def whole_pieces(name: str, body: bytes, *, as_stream: bool, secret: str | None = None) -> list[Piece]:

@@ -11,6 +11,7 @@ from tests.providers.openai_calls import (
     HI,
     ROLE,
     STOP,
+    THERE,
     USAGE,
     WHOLE,
     asked,
@@ -163,3 +164,12 @@ def test_whole_answer_that_is_cut_is_an_error() -> None:
 def test_server_that_does_not_answer_in_http_is_a_failed_connection(steps: list[Step]) -> None:
     found = failure(Reply(steps, status=None))
     assert (found.fault, found.is_retryable) == ("connect", True)
+
+
+def test_empty_finish_reason_is_none() -> None:
+    blank = event({"content": "Hi"}, "")
+    assert failure(sse_reply(blank, CUT)).fault == "cut"
+    assert failure(sse_reply(blank, DONE)).fault == "cut"
+    pieces = stream(blank, THERE, STOP, DONE)
+    assert shown(pieces) == blank + THERE + STOP
+    assert [piece.finish for piece in pieces if piece.data] == [None, None, "stop"]
