@@ -130,6 +130,7 @@ def _compiled(path: Path, text: str, env: Mapping[str, str] | None) -> Policy:
         env=env,
         price_of=book.prices_of,
         read_file=read_file,
+        cannot_of=book.cannot_of,
         names_like=book.ids_like,
         now=time.time(),
     )

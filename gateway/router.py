@@ -132,6 +132,7 @@ class Router:
             "pinned": facts.values.get(PINNED),
             "facts": {k: v for k, v in facts.values.items() if not k.startswith(TOLD_APART)},
             "missing": dict(facts.missing),
+            "uses": sorted(facts.uses),
         }
         if isinstance(decision, Plan):
             targets = [self.policy.models[name] for name in decision.targets]

@@ -10,6 +10,7 @@ from gateway.conversation import Turn
 from gateway.judging.judge import Judge
 from gateway.pii import find_pii
 from gateway.policy.affinity import Pinned
+from gateway.policy.capability import Capability
 from gateway.policy.compile import Policy
 from gateway.policy.engine import FORCED, is_routed
 from gateway.policy.model import Facts, FactValue
@@ -42,7 +43,7 @@ async def gather(request: ChatRequest, policy: Policy, turn: Turn, judge: Judge 
         judgement = await judge.judge(turn, wanted)
         values |= judgement.values
         missing |= judgement.missing
-    return Facts(values, missing)
+    return Facts(values, missing, frozenset(name for name in policy.lacking if _USES[name](request)))
 
 
 _FACTS: Mapping[str, Callable[[ChatRequest], FactValue]] = {
@@ -53,6 +54,19 @@ _FACTS: Mapping[str, Callable[[ChatRequest], FactValue]] = {
     "tokens_in": lambda r: r.tokens_in,
     "turns": lambda r: r.user_turns,
     "stream": lambda r: r.is_stream,
+}
+
+
+_USES: Mapping[Capability, Callable[[ChatRequest], bool]] = {
+    "tools": lambda r: r.has_tools,
+    "images": lambda r: r.has_images,
+    "documents": lambda r: r.has_documents,
+    "audio": lambda r: r.has_audio or r.wants_audio,
+    "json_schema": lambda r: r.response_form == "json_schema",
+    "json_object": lambda r: r.response_form == "json_object",
+    "logprobs": lambda r: r.wants_logprobs,
+    "n": lambda r: r.choices > 1,
+    "reasoning": lambda r: r.wants_reasoning,
 }
 
 

@@ -12,7 +12,8 @@ class Usage(msgspec.Struct, frozen=True):
     cached_input, cache_write, audio_input: parts of input that the provider prices differently. cache_write_1h: part of
     cache_write, kept for an hour. reasoning, audio_output: parts of output. images: how many were sent, for models that
     are paid by the image. service: the tier that the provider served it in, as `batch`, `flex` or `priority`; None for the
-    usual one. estimated: True when we counted because the provider did not say.
+    usual one. estimated: True when we counted because the provider did not say. unpriced: what was sold besides that no price
+    is for, as a web search that the provider made; then the cost is unknown.
     """
 
     input: int = 0
@@ -26,6 +27,7 @@ class Usage(msgspec.Struct, frozen=True):
     audio_output: int = 0
     images: int = 0
     service: str | None = None
+    unpriced: str | None = None
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -40,6 +42,7 @@ class Usage(msgspec.Struct, frozen=True):
             audio_output=self.audio_output + other.audio_output,
             images=self.images + other.images,
             service=self.service or other.service,
+            unpriced=self.unpriced or other.unpriced,
         )
 
 

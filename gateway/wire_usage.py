@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway.unpriced import of_usage
 from gateway.usage import Usage
 
 Raw = msgspec.Raw
@@ -100,6 +101,7 @@ def read_usage(raw: Raw, service_tier: Raw | None = None) -> Usage | None:
         audio_input=token_count(read.audio_tokens),
         audio_output=token_count(written.audio_tokens),
         service=None if service_tier is None else service_of(_name(service_tier)),
+        unpriced=of_usage(raw),
     )
 
 

@@ -114,6 +114,17 @@ def test_missing_litellm_is_said_in_the_adapters_words(tmp_path: Path) -> None:
     assert model.level == "ok" if adapter is None else adapter in model.what
 
 
+@pytest.mark.parametrize(("key", "is_told"), [("", True), (", api_key: key", False)])
+def test_credentials_that_litellm_finds_itself_are_told_as_not_checked(tmp_path: Path, key: str, is_told: bool) -> None:
+    path = policy(tmp_path, "http://127.0.0.1:9/v1")
+    given = path.read_text()
+    path.write_text(given.replace("kind: openai", "kind: litellm, litellm_provider: bedrock").replace(", api_key: key", key))
+    findings = list(find_all(Settings(path, data_dir=tmp_path, ledger=tmp_path / "ledger.db")))
+    told = [f"{f.level} {f.what}" for f in findings if f.thing == "check"]
+    looked_for = ["missing p: its credentials are not checked: litellm looks for them itself, when it is first asked"]
+    assert told == (looked_for if is_told else [])
+
+
 def of_cache(folder: Path, route: str, redis_url: str | None = None) -> list[Finding]:
     path = policy(folder, "http://127.0.0.1:9/v1", route)
     settings = Settings(path, data_dir=folder, ledger=folder / "ledger.db", redis_url=redis_url)

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
+import msgspec
+
 from gateway.budgets.base import KEY_ALONE, Account, Ask, Charge, Family, Reply, State
 from gateway.budgets.errors import BudgetExceeded, BudgetsUnavailable, dollars, in_time, whose
 from gateway.budgets.ledger import GATEWAY
@@ -18,6 +20,7 @@ from gateway.ledger.base import IDLE, Entry
 from gateway.policy.budgets import BudgetRule
 from gateway.policy.catalog import Model
 from gateway.policy.model import Plan
+from gateway.pricing.cost import cost_nusd
 from gateway.request import ChatRequest
 
 log = logging.getLogger("turnout.budgets")
@@ -64,10 +67,10 @@ def watched(rules: Rules, payer: Payer, route: str | None) -> dict[Account, Sequ
 
 
 def charges_for(
-    entry: Entry, accounts: Collection[Account], booked_at: float, hold: str = "", reserved_nusd: int = 0
+    entry: Entry, accounts: Collection[Account], booked_at: float, hold: str = "", reserved_nusd: int = 0, known_nusd: int = 0
 ) -> list[Charge]:
-    """What an entry costs these accounts. An unknown cost counts as what was reserved for it."""
-    cost = reserved_nusd if entry.cost_nusd is None else entry.cost_nusd
+    """What an entry costs these accounts. An unknown cost counts as what was reserved for it, or what is known of it if more."""
+    cost = max(reserved_nusd, known_nusd) if entry.cost_nusd is None else entry.cost_nusd
     return [
         Charge(account, cost + entry.overhead_nusd, entry.at, booked_at, hold, reserved_nusd)
         for account in accounts
@@ -164,7 +167,8 @@ class Claim:
         """Count what the entry cost in the place of what was reserved; once."""
         self._learn(entry)
         accounts = self._accounts or watched(self._rules, self._payer, entry.route)
-        self._books.settle(charges_for(entry, accounts, self._books.now, self._hold, self._reserved_nusd))
+        known_nusd = _tokens_nusd(entry, self._models) if entry.cost_nusd is None else 0
+        self._books.settle(charges_for(entry, accounts, self._books.now, self._hold, self._reserved_nusd, known_nusd))
 
     def _learn(self, entry: Entry) -> None:
         """How long the answers were, if they were as long as the models liked."""
@@ -195,6 +199,15 @@ class Claim:
         if not reply.is_held:
             self._reserved_nusd = 0
         return reply
+
+
+def _tokens_nusd(entry: Entry, models: Mapping[str, Model]) -> int:
+    """What is known of an unknown cost: the tokens, where something was sold besides that no price is for."""
+    return sum(
+        cost_nusd(models[a.model].price_at(entry.at), msgspec.structs.replace(a.usage, unpriced=None), a.busy_s) or 0
+        for a in entry.attempts
+        if a.usage is not None and a.outcome != "lost_hedge"
+    )
 
 
 def _severity(rule: BudgetRule) -> tuple[int, float, int]:

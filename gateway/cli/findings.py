@@ -84,6 +84,7 @@ def find_all(settings: Settings) -> Iterator[Finding]:
     for name, provider in policy.providers.items():
         if any(m.provider == name for m in policy.models.values()) and name not in policy.unavailable:
             yield from _reach(name, provider)
+            yield from _unchecked(name, provider)
 
 
 def _candidates(policy: Policy) -> dict[str, Candidate]:
@@ -149,6 +150,13 @@ def _prices(policy: Policy, data_dir: Path) -> Iterator[Finding]:
     elif isinstance(policy.models[policy.baseline].price, BusyPrice):
         remedy = "give it tokens_per_second, or name a model with token prices"
         yield Finding("missing", "baseline", f"'{policy.baseline}' is paid by machine time, so savings are unknown", remedy)
+
+
+def _unchecked(name: str, provider: Provider) -> Iterator[Finding]:
+    """Of kind litellm nobody can tell without a call what credentials it will find, and where."""
+    if isinstance(provider, schema_models.LiteLLMProvider) and provider.api_key is None:
+        what = f"{name}: its credentials are not checked: litellm looks for them itself, when it is first asked"
+        yield Finding("missing", "check", what, "send one request to a model of it, or give an `api_key` if it has one")
 
 
 def _reach(name: str, provider: Provider) -> Iterator[Finding]:

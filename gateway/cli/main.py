@@ -8,7 +8,22 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from gateway import __version__
-from gateway.cli import budgets, cache, calibrate, doctor, estimate, evaluate, keys, ledger, policy, prices, serve, spend, train
+from gateway.cli import (
+    budgets,
+    cache,
+    calibrate,
+    doctor,
+    estimate,
+    evaluate,
+    keys,
+    ledger,
+    policy,
+    prices,
+    providers,
+    serve,
+    spend,
+    train,
+)
 from gateway.errors import ConfigError, UsageError
 from gateway.policy.errors import PolicyError
 
@@ -32,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"turnout {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for module in (serve, policy, keys, budgets, spend, ledger, prices, estimate, cache, train, calibrate, evaluate, doctor):
+    running = (serve, policy, providers, keys, budgets, spend, ledger, prices, estimate, cache)
+    for module in (*running, train, calibrate, evaluate, doctor):
         module.add(commands)
     return top
 

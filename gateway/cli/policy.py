@@ -14,7 +14,8 @@ import msgspec
 
 from gateway.cli.table import coloured
 from gateway.edge.auth import keyless_tenant
-from gateway.edge.openai_chat import read_request
+from gateway.edge.chat_completions import read_request
+from gateway.edge.dialect import Incoming
 from gateway.errors import ClientError, ConfigError, UsageError
 from gateway.loading import load_router
 from gateway.policy.model import Candidate
@@ -163,7 +164,7 @@ def _decide(router: Router, body: dict[str, Any], headers: dict[bytes, bytes], d
     """
     candidates = {m.name: Candidate(m.name, m.provider, m.context_tokens) for m in router.policy.models.values()}
     try:
-        request = read_request("explain", msgspec.json.encode(body), headers)
+        request = read_request(Incoming("explain", msgspec.json.encode(body), headers, b"", keyless_tenant(headers)))
     except ClientError as exc:
         raise ConfigError(exc.message) from exc
     if draw is None:

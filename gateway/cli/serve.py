@@ -11,13 +11,14 @@ import signal
 import socket
 import sys
 
-from gateway.app import Gateway, build_app
+from gateway.app import build_app
 from gateway.cli.findings import find_models
 from gateway.cli.key_findings import find_keys
 from gateway.cli.listen import listen
 from gateway.cli.server import BACKLOG, Server
 from gateway.cli.supervise import READY, supervise, worker_command
 from gateway.cli.table import coloured
+from gateway.front import Gateway
 from gateway.settings import Settings, load_settings
 
 

@@ -12,7 +12,7 @@ from types import FrameType
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from gateway.app import Gateway
+from gateway.front import Gateway
 
 log = logging.getLogger("turnout.serve")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -11,6 +12,8 @@ from gateway.errors import ClientError, DeadlineExceeded, Refused, ShuttingDown,
 from gateway.ledger.base import Entry, EntryOutcome
 from gateway.policy.catalog import Model
 from gateway.pricing.cost import cost_nusd
+
+log = logging.getLogger("turnout.ledger")
 
 
 def outcome_of(error: TurnoutError) -> EntryOutcome:
@@ -92,4 +95,9 @@ def _priced(entry: Entry, attempts: Sequence[Attempt], models: Mapping[str, Mode
     for attempt in attempts:
         attempt.cost_nusd = cost_nusd(models[attempt.model].price_at(entry.at), attempt.usage, attempt.busy_s)
         total = None if total is None or attempt.cost_nusd is None else total + attempt.cost_nusd
+        if attempt.usage is not None and attempt.usage.unpriced is not None:
+            log.info(
+                "request %s: '%s' used %s, which has no price here: the cost is unknown",
+                *(entry.request_id, attempt.model, attempt.usage.unpriced[:100]),
+            )
     return total

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from gateway.policy.capability import Capability
 from gateway.policy.failover import UNBOUNDED, Capacity, Prefill
 from gateway.policy.schema_models import AnthropicProvider, FakeProvider, LiteLLMProvider, LocalProvider, OpenAIProvider
 
@@ -112,7 +113,7 @@ class Model:
     """A named model of the policy. price: what holds now; None means that the policy says `price: unknown`.
 
     prices: what held and will hold, ascending; empty where it is one price at all times. gpu: of a model that is paid by
-    machine time.
+    machine time. cannot: what it lacks, so that requests that use it are sent elsewhere.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Model:
     capacity: Capacity = UNBOUNDED
     gpu: Gpu | None = None
     prices: tuple[PriceFrom, ...] = ()
+    cannot: frozenset[Capability] = frozenset()
 
     def price_at(self, at: float) -> Price | None:
         """What holds at a moment (seconds since 1970, UTC). Before the first dated price that first one does."""
@@ -142,5 +144,7 @@ def price_at(prices: tuple[PriceFrom, ...], at: float) -> TokenPrice:
 
 PriceLookup = Callable[[Provider, str], tuple[PriceFrom, ...] | None]
 """(provider, model id) to what the price map says it cost from when, ascending; None if the map has none."""
+CannotLookup = Callable[[Provider, str], frozenset[Capability]]
+"""(provider, model id) to what the price map says that it lacks; empty where the map says nothing of it."""
 NamesLike = Callable[[Provider, str], Sequence[str]]
 """(provider, model id that the price map does not have) to names of it that may have been meant, likeliest first."""

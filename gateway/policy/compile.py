@@ -9,25 +9,29 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from gateway.policy import schema, schema_models, schema_routes
 from gateway.policy.budgets import Alerts, BudgetRule
-from gateway.policy.catalog import Model, NamesLike, PriceLookup, Provider
+from gateway.policy.capability import Capability
+from gateway.policy.catalog import CannotLookup, Model, NamesLike, PriceLookup, Provider
 from gateway.policy.compile_budgets import alerts, budget_rules
 from gateway.policy.compile_cache import cache_rule, check_cache, check_setup
 from gateway.policy.compile_cascade import Rungs, compile_rungs, savings
 from gateway.policy.compile_failover import check_failover, failover
 from gateway.policy.compile_limits import limit_rules
 from gateway.policy.compile_models import Lookup, serve
+from gateway.policy.compile_responses import responses_rule
 from gateway.policy.conditions import BadCondition, Every, Test, compile_condition, model_globs
 from gateway.policy.errors import PolicyError, Problem
 from gateway.policy.failover import PLAIN, Failover
 from gateway.policy.limits import LimitRule
 from gateway.policy.model import AnswerRule, CacheMode, CacheRule, Calibration, Retry, Saving, SelectRule, Timeouts
 from gateway.policy.problems import problem_of, unknown_name
+from gateway.policy.responses import UNSAID, ResponsesRule
 from gateway.policy.schema_cache import CacheSetup, CacheSpec
 from gateway.policy.select import misplaced
 from gateway.policy.source import Path, Source, parse_source
@@ -99,6 +103,12 @@ class Policy:
     limits: tuple[LimitRule, ...] = ()
     budgets: tuple[BudgetRule, ...] = ()
     alerts: Alerts | None = None
+    responses: ResponsesRule = UNSAID
+
+    @cached_property
+    def lacking(self) -> frozenset[Capability]:
+        """What some model of it cannot do; nothing else has to be looked for in a request."""
+        return frozenset(name for model in self.models.values() for name in model.cannot)
 
     @property
     def cache_modes(self) -> frozenset[CacheMode]:
@@ -113,18 +123,20 @@ def compile_policy(
     env: Mapping[str, str],
     price_of: PriceLookup,
     read_file: ReadFile,
+    cannot_of: CannotLookup = lambda provider, model_id: frozenset(),
     names_like: NamesLike = lambda provider, model_id: (),
     now: float = math.inf,
 ) -> Policy:
     """Compile a policy file. Raises PolicyError with all problems found.
 
-    file: its name, for messages. env: for `${NAME}`. price_of: the price map; names_like: its names for what it does not have.
+    file: its name, for messages. env: for `${NAME}`. price_of, cannot_of: the price map; names_like: its names for
+    what it does not have.
     read_file: text of a file that the policy names (relative to it); raises OSError or UnicodeDecodeError.
     now: seconds since 1970, UTC, for prices with dates; without it, the latest hold.
     """
     source = parse_source(file, text)
     spec = _validated(schema.PolicyFile, source)
-    return _Compiler(source, spec, env, Lookup(price_of, names_like, now), read_file).policy()
+    return _Compiler(source, spec, env, Lookup(price_of, cannot_of, names_like, now), read_file).policy()
 
 
 def parse_faq(file: str, text: str) -> schema.FaqFile:
@@ -187,6 +199,7 @@ class _Compiler:
         limits = limit_rules(spec.limits, spec.models, self.problem)
         budgets = budget_rules(spec.budgets, routes, RESERVED_ROUTES, served.models, served.unavailable, self.problem)
         told = alerts(spec.alerts, self.env, self.problem)
+        responses = responses_rule(spec.responses, self.problem)
         for i, test in enumerate(spec.tests):
             self.test(i, test)
         if self.problems:
@@ -218,6 +231,7 @@ class _Compiler:
             limits=limits,
             budgets=budgets,
             alerts=told,
+            responses=responses,
         )
 
     @property
@@ -266,7 +280,9 @@ class _Compiler:
             )
         for k, message in misplaced(spec.models or (), self.models):
             self.problem((*path, "models", k), message)
-        rungs = compile_rungs(spec.cascade or [], (*path, "cascade"), self.provider_of, self.calibration, self.problem)
+        rungs = compile_rungs(
+            spec.cascade or [], (*path, "cascade"), self.provider_of, self.models, self.calibration, self.problem
+        )
         route = Route(
             name=spec.name,
             when=when,

@@ -16,7 +16,12 @@ ReadCalibration = Callable[[str, Path], Calibration | None]
 
 
 def compile_rungs(
-    specs: list[RungSpec], path: Path, provider_of: Callable[[str], ProviderSpec | None], read: ReadCalibration, problem: Problem
+    specs: list[RungSpec],
+    path: Path,
+    provider_of: Callable[[str], ProviderSpec | None],
+    models: Mapping[str, Model],
+    read: ReadCalibration,
+    problem: Problem,
 ) -> Rungs:
     """(model, when its answer stands) of each rung. path: of the cascade. read: a calibration file by its name."""
     rungs: list[tuple[str, AcceptRule | None]] = []
@@ -33,6 +38,9 @@ def compile_rungs(
                 f"'{spec.model}' is served by kind `anthropic`, whose API gives no log-probabilities; "
                 "use `agreement`, `min_chars`, `max_chars` or the checks",
             )
+        elif rule is not None and rule.needs_logprobs and spec.model in models and "logprobs" in models[spec.model].cannot:
+            message = f"'{spec.model}' cannot give log-probabilities; use `agreement`, `min_chars`, `max_chars` or the checks"
+            problem((*here, "accept"), message)
         rungs.append((spec.model, rule))
     return tuple(rungs)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.policy import schema_models
-from gateway.policy.catalog import Model, NamesLike, Price, PriceFrom, PriceLookup, Provider, price_at
+from gateway.policy.capability import Capability
+from gateway.policy.catalog import CannotLookup, Model, NamesLike, Price, PriceFrom, PriceLookup, Provider, price_at
 from gateway.policy.compile_failover import capacity, prefill
 from gateway.policy.compile_prices import dated_prices, given_price, gpu, gpu_price
 from gateway.policy.failover import Prefill
@@ -34,11 +35,13 @@ class Served:
 class Lookup:
     """The price map, and the moment at which it is asked.
 
-    price_of: what a model cost from when. names_like: what may have been meant by the id of a model that it does not have.
+    price_of: what a model cost from when. cannot_of: what it lacks. names_like: what may have been meant by the id of a
+    model that it does not have.
     now: seconds since 1970, UTC; of prices with dates, `Model.price` is the one that holds then.
     """
 
     price_of: PriceLookup
+    cannot_of: CannotLookup
     names_like: NamesLike
     now: float
 
@@ -68,6 +71,9 @@ class _Models:
         headers = getattr(spec, "headers", None)
         if headers:
             changed["headers"] = {k: self.expand(name, v, ("providers", name, "headers", k)) for k, v in headers.items()}
+        if isinstance(spec, schema_models.LiteLLMProvider):
+            filled = {k: self.expand(name, v, ("providers", name, "params", k)) for k, v in spec.params.given().items()}
+            changed["params"] = spec.params.model_copy(update=filled)
         url = changed.get("base_url")
         if url is not None and not is_address(url):
             self.without_address.add(name)
@@ -105,7 +111,10 @@ class _Models:
         if spec.gpu is not None:
             price = gpu_price(spec.gpu)
         dated = prices if len(prices) > 1 else ()
-        return Model(name, spec.provider, spec.id, spec.context, price, goes_on, capacity(spec), machine, dated)
+        cannot = frozenset[Capability]() if spec.cannot is None else frozenset(spec.cannot)
+        if spec.cannot is None and provider is not None and spec.provider not in self.without_address:
+            cannot = self.listed.cannot_of(provider, spec.id)
+        return Model(name, spec.provider, spec.id, spec.context, price, goes_on, capacity(spec), machine, dated, cannot)
 
     def prices(self, name: str, spec: schema_models.ModelSpec, provider: Provider) -> tuple[PriceFrom, ...]:
         """Token prices of the policy, else of the map; none for what is paid by the hour, unknown, or a mistake."""

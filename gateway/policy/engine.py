@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gateway.policy.affinity import pinned_of, stay
 from gateway.policy.balance import balanced
+from gateway.policy.capability import param_of, told
 from gateway.policy.compile import DIRECT, Policy, Route
 from gateway.policy.compile_models import AUTO
 from gateway.policy.model import NOT_ALLOWED, Answer, Candidate, Decision, Denial, Facts, Plan, SelectRule
@@ -34,15 +35,19 @@ def decide(
     """
     requested = str(facts.values["model"])
     forced = facts.values.get(FORCED)
+    if facts.uses:
+        candidates = {m: _able(policy, c, facts) for m, c in candidates.items()}
     if permit.models is not None:
-        candidates = {m: c if permit.may_ask(m) else replace(c, unavailable=NOT_ALLOWED) for m, c in candidates.items()}
+        candidates = {m: c if permit.may_ask(m) else _barred(c) for m, c in candidates.items()}
     if forced is not None:
         return _forced(policy, str(forced), facts, candidates, draw, passed, permit)
     if requested in policy.models:
         return _direct(policy, requested, facts, candidates, permit)
     if not is_routed(policy, requested):
         known = ", ".join(permitted_names(policy, permit)) or "none that your key may use"
-        return Denial("model_not_found", f"model '{requested}' is not served here and no route asks for it; known: {known}")
+        return Denial(
+            "model_not_found", f"model '{requested}' is not served here and no route asks for it; known: {known}", "model"
+        )
     for route in policy.routes:
         if route.name not in passed and (route.when is None or route.when.matches(facts.values)):
             return _take(policy, route, _decided_by(route, facts), facts, candidates, draw, permit)
@@ -75,7 +80,7 @@ def denied_model(policy: Policy, model: str, permit: Permit) -> Denial | None:
         return None
     known = ", ".join(permitted_names(policy, permit)) or "none"
     if not permit.may_ask(model):
-        return Denial("model_not_allowed", f"your key may not use model '{model}'; it may name: {known}")
+        return Denial("model_not_allowed", f"your key may not use model '{model}'; it may name: {known}", "model")
     message = f"your key may not name a model outright, as '{model}': that is route '{DIRECT}'; it may name: {known}"
     return Denial("route_not_allowed", message)
 
@@ -103,6 +108,8 @@ def _direct(policy: Policy, model: str, facts: Facts, candidates: Mapping[str, C
     if denial is not None:
         return denial
     targets, left_out = _sift((model,), facts, candidates)
+    if lacks := candidates[model].lacks:
+        return Denial("unsupported_feature", f"model '{model}' cannot do what the request uses: {told(lacks)}", param_of(lacks))
     by, rules = f"requested:{model}", (policy.timeouts, policy.retry, policy.cache)
     return Plan(DIRECT, by, model, targets, *rules, left_out, failover=policy.failover)
 
@@ -131,15 +138,43 @@ def _take(
     else:
         plan = _plan(route, decided_by, (_arm(route, candidates, draw),), facts, candidates)
     if not plan.targets and all(why == NOT_ALLOWED for _, why in plan.left_out):
-        return Denial("model_not_allowed", f"this request goes by route '{route.name}', none of whose models your key may use")
-    return _held(policy, route, plan, facts, candidates)
+        message = f"this request goes by route '{route.name}', none of whose models your key may use"
+        return Denial("model_not_allowed", message, "model")
+    return _incapable(route, plan, candidates) or _held(policy, route, plan, facts, candidates)
+
+
+def _able(policy: Policy, candidate: Candidate, facts: Facts) -> Candidate:
+    """The candidate; unavailable if it cannot do something that the request uses."""
+    lacks = facts.uses & policy.models[candidate.model].cannot
+    return replace(candidate, unavailable=f"it cannot do: {told(lacks)}", lacks=lacks) if lacks else candidate
+
+
+def _barred(candidate: Candidate) -> Candidate:
+    return replace(candidate, unavailable=NOT_ALLOWED, lacks=frozenset())
+
+
+def _incapable(route: Route, plan: Plan, candidates: Mapping[str, Candidate]) -> Denial | None:
+    """The refusal of a request that no model of its route can do, now or later; None if one may."""
+    if plan.targets:
+        return None
+    left = [candidates[model] for model, _ in plan.left_out]
+    if not all(c.lacks or c.unavailable == NOT_ALLOWED for c in left):
+        return None
+    able = [c for c in left if c.lacks]
+    each = "; ".join(f"'{c.model}': {told(c.lacks)}" for c in able)
+    lacks = frozenset.intersection(*(c.lacks for c in able)) or able[0].lacks
+    message = f"this request goes by route '{route.name}', none of whose models can do what it uses: {each}"
+    return Denial("unsupported_feature", message, param_of(lacks))
 
 
 def _arm(route: Route, candidates: Mapping[str, Candidate], draw: float) -> str:
-    """The arm of a split that the draw picks: of those that the caller may use, in the proportions that they have."""
+    """The arm of a split that the draw picks: of those that may be asked this, in the proportions that they have.
+
+    An arm whose model is only down stays: its share goes to the route's fallbacks, and the others' experiment is not disturbed.
+    """
     arms, below = [], 0.0
     for model, upto in route.arms:
-        if candidates[model].unavailable != NOT_ALLOWED:
+        if candidates[model].unavailable != NOT_ALLOWED and not candidates[model].lacks:
             arms.append((model, upto - below))
         below = upto
     if 0 < len(arms) < len(route.arms):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from gateway.policy.capability import Capability
 from gateway.policy.catalog import TokenPrice
 from gateway.policy.failover import PLAIN, Failover
 
@@ -21,11 +22,13 @@ class Facts:
 
     Only facts that the policy needs are there. `missing` says why one that it needs is not, for explain.
     Tags stand under `tag.NAME`, the classifier's probabilities under `score.CLASS`, predicted qualities under
-    `quality.MODEL`. `class_reason`: one word for why the class is none that the classifier gave.
+    `quality.MODEL`. `class_reason`: one word for why the class is none that the classifier gave. uses: of what some model of
+    the policy cannot do, that which the request asks for.
     """
 
     values: Mapping[str, FactValue]
     missing: Mapping[str, str] = field(default_factory=dict)
+    uses: frozenset[Capability] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,8 @@ class Candidate:
     """A model as the engine sees it just now.
 
     unavailable: the reason it cannot be called, if it cannot. load: seconds that one more call would take there, as far as
-    can be told: what it takes now times the calls in flight.
+    can be told: what it takes now times the calls in flight. lacks: what the request uses and the model cannot do, which the
+    engine fills in.
     """
 
     model: str
@@ -41,6 +45,7 @@ class Candidate:
     context_tokens: int | None = None
     unavailable: str | None = None
     load: float = 0.0
+    lacks: frozenset[Capability] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,14 +239,17 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Nothing in the policy serves this request, or nothing that the caller may use."""
+    """Nothing in the policy serves this request, or nothing that the caller may use. param: the field that is at fault."""
 
-    code: Literal["model_not_found", "route_not_found", "model_not_allowed", "route_not_allowed"]
+    code: Literal["model_not_found", "route_not_found", "model_not_allowed", "route_not_allowed", "unsupported_feature"]
     message: str
+    param: str | None = None
 
     @property
     def status(self) -> int:
         """Of HTTP."""
+        if self.code == "unsupported_feature":
+            return 400
         return 403 if self.code in ("model_not_allowed", "route_not_allowed") else 404
 
 

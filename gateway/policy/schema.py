@@ -15,6 +15,7 @@ from gateway.policy.schema_budgets import AlertsSpec, BudgetSpec
 from gateway.policy.schema_cache import CacheSetup
 from gateway.policy.schema_limits import LimitSpec
 from gateway.policy.schema_models import ModelSpec, ProviderSpec
+from gateway.policy.schema_responses import ResponsesSpec
 from gateway.policy.schema_routes import DefaultsSpec, RouteSpec
 
 LATER: dict[str, frozenset[str]] = {
@@ -70,6 +71,7 @@ class PolicyFile(Strict):
     baseline: Name | None = None
     classifier: ClassifierSpec | None = None
     cache: CacheSetup = CacheSetup()
+    responses: ResponsesSpec = ResponsesSpec()
     defaults: DefaultsSpec = DefaultsSpec()
     routes: Annotated[list[RouteSpec], Field(min_length=1)]
     limits: list[LimitSpec] = []

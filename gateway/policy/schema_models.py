@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from gateway.policy.capability import Capability
 from gateway.policy.grammar import Day, Duration, Name, Strict
 from gateway.policy.schema_failover import BreakerSpec, CapacitySpec
 
@@ -17,6 +18,9 @@ class _Served(CapacitySpec):
     breaker: BreakerSpec | None = None
 
 
+WireDialect = Literal["chat", "responses", "completions"]
+
+
 class OpenAIProvider(_Served):
     """Any server that speaks the OpenAI API."""
 
@@ -24,6 +28,16 @@ class OpenAIProvider(_Served):
     base_url: Annotated[str, Field(description="up to and with /v1")] = "https://api.openai.com/v1"
     api_key: str | None = None
     headers: dict[str, str] = {}
+    dialects: Annotated[
+        list[WireDialect] | None,
+        Field(min_length=1, description="what it speaks; left out, what is known of its address, else chat and completions"),
+    ] = None
+
+    @model_validator(mode="after")
+    def _can_be_asked(self) -> OpenAIProvider:
+        if self.dialects is not None and set(self.dialects) == {"completions"}:
+            raise PydanticCustomError("no_conversation", "`dialects` has completions alone; add chat or responses to it")
+        return self
 
 
 class AnthropicProvider(_Served):
@@ -35,6 +49,33 @@ class AnthropicProvider(_Served):
     headers: dict[str, str] = {}
 
 
+class LiteLLMParams(Strict):
+    """What some of litellm's providers need besides a key and an address. No caller can set any of it."""
+
+    api_version: Annotated[str | None, Field(description="of Azure OpenAI, as 2024-10-21")] = None
+    aws_access_key_id: str | None = None
+    aws_profile_name: str | None = None
+    aws_region_name: str | None = None
+    aws_role_name: Annotated[str | None, Field(description="the ARN of a role to take on")] = None
+    aws_secret_access_key: str | None = None
+    aws_session_name: str | None = None
+    aws_session_token: str | None = None
+    azure_ad_token: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    organization: str | None = None
+    project_id: Annotated[str | None, Field(description="of watsonx")] = None
+    space_id: str | None = None
+    tenant_id: str | None = None
+    vertex_credentials: Annotated[str | None, Field(description="JSON of a service account, or the path of its file")] = None
+    vertex_location: str | None = None
+    vertex_project: str | None = None
+
+    def given(self) -> dict[str, str]:
+        """Those that are there, by name."""
+        return self.model_dump(exclude_none=True)
+
+
 class LiteLLMProvider(_Served):
     """The long tail of providers, through litellm's SDK; imported only when a policy names it."""
 
@@ -42,6 +83,7 @@ class LiteLLMProvider(_Served):
     litellm_provider: Annotated[str, Field(min_length=1, description="litellm's name of the provider, as `bedrock`")]
     base_url: str | None = None
     api_key: str | None = None
+    params: LiteLLMParams = LiteLLMParams()
 
 
 class LocalProvider(_Served):
@@ -184,6 +226,11 @@ class ModelSpec(CapacitySpec):
     prefill: Annotated[
         bool | Literal["vllm"] | None,
         Field(description="whether it goes on from a last message of the assistant's, as `midstream: continue` asks it to"),
+    ] = None
+
+    cannot: Annotated[
+        list[Capability] | None,
+        Field(description="what requests that use it are not sent here for; left out, what the price map says that it lacks"),
     ] = None
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.errors import ConfigError
+from gateway.policy.capability import Capability
 from gateway.policy.catalog import PriceFrom, Provider, TokenPrice, price_at
 from gateway.policy.schema_models import AnthropicProvider, LiteLLMProvider, OpenAIProvider
 from gateway.pricing.listing import Listed, PriceMap
@@ -27,6 +28,7 @@ HOSTS = {
     "api.groq.com": "groq",
     "api.mistral.ai": "mistral",
     "api.deepseek.com": "deepseek",
+    "api.together.ai": "together_ai",
     "api.together.xyz": "together_ai",
     "api.fireworks.ai": "fireworks_ai",
     "openrouter.ai": "openrouter",
@@ -34,6 +36,7 @@ HOSTS = {
     "api.perplexity.ai": "perplexity",
     "api.cerebras.ai": "cerebras",
     "api.deepinfra.com": "deepinfra",
+    "api.moonshot.ai": "moonshot",
     "generativelanguage.googleapis.com": "gemini",
 }
 
@@ -99,6 +102,12 @@ class PriceBook:
         owner = _owner(provider)
         listed = self.listed(f"{owner}/{model_id}") if owner else None
         return None if listed is None else listed.prices(self.title)
+
+    def cannot_of(self, provider: Provider, model_id: str) -> frozenset[Capability]:
+        """What the map says that a model lacks; empty for one that it does not have. Raises ConfigError."""
+        owner = _owner(provider)
+        listed = self.listed(f"{owner}/{model_id}") if owner else None
+        return frozenset() if listed is None else frozenset(listed.cannot)
 
     def ids_like(self, provider: Provider, model_id: str) -> list[str]:
         """Models of the same provider that may be meant by an id that the map does not have, the likeliest first."""

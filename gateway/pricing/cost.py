@@ -18,7 +18,7 @@ def cost_nusd(price: Price | None, usage: Usage | None, busy_s: float | None = N
         return None if busy_s is None else (price.pusd_per_second * round(busy_s * 1e9) + 5 * 10**11) // 10**12
     if usage is None:
         return 0
-    if price is None:
+    if price is None or usage.unpriced is not None:
         return None
     rates = price.rates(usage.input, usage.service)
     return _nusd(_input_pusd(rates, usage) + _output_pusd(rates, usage) + usage.images * (rates.image or 0))

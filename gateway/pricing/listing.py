@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 
+from gateway.policy.capability import Capability
 from gateway.policy.catalog import PriceFrom, TokenPrice
 from gateway.policy.grammar import day
 from gateway.policy.rates import RATES, Named, Tariff, token_price
@@ -72,7 +73,7 @@ class Earlier(ListedPrice, kw_only=True, omit_defaults=True):
 
 
 class Listed(ListedPrice, kw_only=True, omit_defaults=True):
-    """One model. context, output_max: in tokens; what is not there is not known.
+    """One model. context, output_max: in tokens; what is not there is not known. cannot: what its source says that it lacks.
 
     was: the oldest first. gone: the day on which the source no longer had it; its last price is kept.
     """
@@ -80,6 +81,7 @@ class Listed(ListedPrice, kw_only=True, omit_defaults=True):
     context: int | None = None
     output_max: int | None = None
     capabilities: list[str] = []
+    cannot: list[Capability] = []
     was: list[Earlier] = []
     gone: Date | None = None
 

@@ -62,6 +62,14 @@ CAPABILITIES = {
     "json_schema": "supports_response_schema",
     "reasoning": "supports_reasoning",
 }
+LACKS = {  # what the source says in so many words that a model cannot do; of what it is silent nothing is known
+    "tools": "supports_function_calling",
+    "images": "supports_vision",
+    "documents": "supports_pdf_input",
+    "audio": "supports_audio_input",
+    "json_schema": "supports_response_schema",
+    "reasoning": "supports_reasoning",
+}
 _TIER = re.compile(r"^input_cost_per_token_above_([0-9]+)k_tokens$")
 
 Entry = Mapping[str, Any]
@@ -152,6 +160,7 @@ class _Reader:
             "context": self._size("max_input_tokens"),
             "output_max": self._size("max_output_tokens"),
             "capabilities": [name for name, claim in CAPABILITIES.items() if self._source.get(claim) is True],
+            "cannot": [name for name, claim in LACKS.items() if self._source.get(claim) is False],
         }
         return msgspec.convert(said, Listed)
 

@@ -175,14 +175,17 @@ def folder() -> Path:
     return Path(places[0]) / "litellm_core_utils" / "tokenizers"
 
 
-def tokens_read(request: ChatRequest, counter: TokenCounter) -> int:
+def tokens_read(request: ChatRequest, counter: TokenCounter, *, is_prompt: bool = False) -> int:
     """About how many input tokens a provider counts for this request.
 
-    Of chats as OpenAI's cookbook has it; what tools cost is not published, and is taken to be that of their JSON.
+    Of chats as OpenAI's cookbook has it; what tools cost is not published, and is taken to be that of their JSON. is_prompt: the
+    model goes on from the text alone, as completions have it.
     """
     if isinstance(request, EmbeddingsRequest):
         return _items(request, counter)
     messages = request.head.messages
+    if is_prompt:
+        return _together([text for message in messages for text in _said(message)], counter)
     extra = REPLY_TOKENS + MESSAGE_TOKENS * len(messages) + IMAGE_TOKENS * request.images
     extra += sum(NAME_TOKENS for message in messages if message.has_name)
     return extra + _together([text for message in messages for text in _texts(message)] + list(_tools(request)), counter)
@@ -193,12 +196,16 @@ def _items(request: EmbeddingsRequest, counter: TokenCounter) -> int:
     return arrays + _together([msgspec.json.decode(item) for item in request.items if item.startswith(b'"')], counter)
 
 
-def _texts(message: Message) -> Iterator[str]:
-    yield message.role
+def _said(message: Message) -> Iterator[str]:
     if isinstance(message.content, str):
         yield message.content
     else:
         yield from (part.text for part in message.content or () if part.text)
+
+
+def _texts(message: Message) -> Iterator[str]:
+    yield message.role
+    yield from _said(message)
     yield call_text(message.tool_calls)
     if message.has_name:
         yield bytes(message.name).decode(errors="replace").strip('"')

@@ -41,14 +41,17 @@ class Uncounted:
         return counted if self.chars <= len(text) else round(counted * self.chars / len(text))
 
 
-def completed(told: Usage | None, request: ChatRequest, uncounted: Uncounted, counter: TokenCounter) -> Usage:
+def completed(
+    told: Usage | None, request: ChatRequest, uncounted: Uncounted, counter: TokenCounter, *, is_prompt: bool = False
+) -> Usage:
     """The usage of an answer that is owed though its provider did not count all of it, marked as an estimate.
 
     told: the provider's last count, `estimated` if it said that it was not its last word; what it knows of the input (cached,
-    written into its cache) stands.
+    written into its cache) stands. is_prompt: as tokens_read has it.
     """
     said = told or Usage()
     wrote = uncounted.tokens(counter)
     # A count that is not the last word may or may not have in it what has come; one that was complete has not.
     output = max(wrote, said.output) if said.estimated else said.output + wrote
-    return msgspec.structs.replace(said, input=said.input or tokens_read(request, counter), output=output, estimated=True)
+    read = said.input or tokens_read(request, counter, is_prompt=is_prompt)
+    return msgspec.structs.replace(said, input=read, output=output, estimated=True)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.policy import schema_models
 from gateway.policy.catalog import BusyPrice, TokenPrice
 from gateway.policy.model import Retry, Timeouts
 from tests.policy.sample import FAQ, HEAD, PRICE, SAMPLE, compiled, line_of, only_problem, problems
@@ -299,3 +300,23 @@ def test_embeddings_are_asked_of_priced_models_of_the_openai_kind_only() -> None
     assert "has `price: unknown`" in found
     found, _ = problems(models + "cache: {embedder: {model: small}}\n" + rest)  # which has no price either
     assert "of kind `fake`; embeddings are asked of kind `openai` only" in found
+
+
+LITELLM = """version: 1
+providers: {b: {kind: litellm, litellm_provider: bedrock, params: {aws_region_name: "${REGION}", aws_session_token: t}}}
+models: {m: {provider: b, id: x, price: unknown}}
+routes: [{name: all, model: m}]
+"""
+
+
+def test_what_litellm_needs_besides_comes_from_the_environment_too() -> None:
+    provider = compiled(LITELLM, env={"REGION": "eu-west-1"}).providers["b"]
+    assert isinstance(provider, schema_models.LiteLLMProvider)
+    assert provider.params.given() == {"aws_region_name": "eu-west-1", "aws_session_token": "t"}
+    assert compiled(LITELLM).unavailable == {"b": "REGION is not set"}
+
+
+def test_nothing_else_can_be_handed_to_litellm() -> None:
+    """Among its arguments are some that would change whom it asks, or what it does with the answer."""
+    [found] = problems(LITELLM.replace("aws_session_token", "mock_response"))
+    assert "mock_response" in found

@@ -95,7 +95,7 @@ def test_a_model_that_is_not_allowed_is_left_out_as_one_that_is_away() -> None:
 
 def test_a_model_named_outright_that_is_not_allowed_is_refused_and_what_may_be_named_is_told() -> None:
     found = decision(Permit(models=("small", "b*")), model="strong")
-    assert found == Denial("model_not_allowed", "your key may not use model 'strong'; it may name: auto, small, backup")
+    assert found == Denial("model_not_allowed", "your key may not use model 'strong'; it may name: auto, small, backup", "model")
     assert found.status == 403
 
 

@@ -162,7 +162,7 @@ def test_every_entry_has_the_promised_shape(prices: dict[str, Any]) -> None:
     assert prices["licence"] == "MIT"
     assert len(prices["models"]) > 2000
     assert list(prices["models"]) == sorted(prices["models"])
-    known = {*RATES, "tiers", "service", "context", "output_max", "capabilities", "was", "gone"}
+    known = {*RATES, "tiers", "service", "context", "output_max", "capabilities", "cannot", "was", "gone"}
     for key, entry in prices["models"].items():
         provider, slash, model_id = key.partition("/")
         assert provider and slash and model_id, key

@@ -153,6 +153,10 @@ def test_what_else_is_read_is_counted() -> None:
     assert counting.tokens_read(chat({"role": "user", "content": "one two"}, tools=tools), Words()) == plain + 2
 
 
+def test_a_prompt_that_is_gone_on_from_is_its_text_alone() -> None:
+    assert counting.tokens_read(chat({"role": "user", "content": "one two"}), Words(), is_prompt=True) == 2
+
+
 def test_items_to_embed_are_counted() -> None:
     body = b'{"model": "m", "input": ["one two", "three"]}'
     head, items = read_embeddings_head(body)

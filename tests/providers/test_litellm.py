@@ -22,8 +22,8 @@ from gateway.errors import ClientError, UpstreamError
 from gateway.policy.catalog import Model
 from gateway.providers.base import Call, Piece
 from gateway.providers.litellm import MISSING, LiteLLMProvider, _load
-from gateway.providers.sse import EventParser, event_data
 from gateway.request import ChatRequest
+from gateway.sse import EventParser, event_data
 from gateway.usage import Usage
 from tests.scripted_server import CUT, HANG, Reply, Request, ScriptedServer, Step, json_reply, split, sse_reply
 
@@ -33,7 +33,7 @@ pytestmark = [
     pytest.mark.timeout(60),  # whoever comes first imports litellm
     # litellm's modules and models emit these on import and on use; nothing of ours is filtered.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:litellm"),
-    pytest.mark.filterwarnings("ignore:Item .* is using the `ReadOnly` qualifier:UserWarning"),
+    pytest.mark.filterwarnings("ignore:Items? .* using the `ReadOnly` qualifier:UserWarning"),
     pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning"),
     pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning:httpx"),
 ]
