@@ -6,7 +6,7 @@ import hmac
 from typing import Final
 
 from gateway.edge.asgi import Scope
-from gateway.edge.door import refused
+from gateway.edge.door import is_here, refused
 from gateway.errors import ClientError
 from gateway.keys.directory import Directory
 from gateway.tenant import OPERATOR, Tenant, tenant_of_credential
@@ -87,6 +87,17 @@ class Entrance:
         """
         tenant = tenant_of(scope)
         return tenant.key if self._directory.is_closed and tenant is not OPERATOR else None
+
+    def opens_accounts(self, scope: Scope) -> bool:
+        """Whether what the operator's accounts at the providers hold is the caller's to see and to delete.
+
+        The admin key's. While no virtual key exists also of programs on this machine; whom --insecure lets in besides may ask
+        models, and no more.
+        """
+        if self._directory.is_closed:
+            return tenant_of(scope) is OPERATOR
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        return self._operator.is_at_the_door(headers) or is_here(scope.get("client"), headers)
 
     def _known(self, headers: dict[bytes, bytes]) -> Tenant:
         if self._operator.is_at_the_door(headers):

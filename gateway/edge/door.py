@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import functools
 import urllib.parse
+from typing import Final
 
 from gateway.errors import ClientError
 from gateway.loopback import is_loopback
+
+FORWARDED: Final = (b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via")  # what proxies say
 
 
 def refused(headers: dict[bytes, bytes]) -> ClientError | None:
@@ -22,6 +25,15 @@ def refused(headers: dict[bytes, bytes]) -> ClientError | None:
     if origin is not None and not _is_local(origin.decode("latin-1")):
         return _error("Origin", origin.decode("latin-1"))
     return None
+
+
+def is_here(client: tuple[str, int] | None, headers: dict[bytes, bytes]) -> bool:
+    """Whether a program on this machine asks for itself: not a web page, and not a proxy for somebody elsewhere.
+
+    client: the address that the connection comes from.
+    """
+    is_forwarded = any(name in headers for name in FORWARDED)
+    return client is not None and is_loopback(client[0]) and not is_forwarded and refused(headers) is None
 
 
 @functools.lru_cache(maxsize=256)  # callers send the same few values with every request

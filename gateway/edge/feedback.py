@@ -60,14 +60,16 @@ async def _told(cache: CacheFeedback, entry: Entry, value: float) -> int:
 def read_feedback(body: bytes, at: float) -> Feedback:
     """Bytes to a Feedback. Raises ClientError that names the field and what is wrong with it."""
     try:
-        fields = json.loads(body)  # reads NaN too, so that the error can say which field it is in
+        # Text: of bytes it would guess the encoding. It reads NaN too, so that the error can say which field it is in.
+        fields = json.loads(body.decode())
     except (ValueError, RecursionError) as exc:
         raise ClientError(f"the body is not JSON: {exc}", code="invalid_json") from exc
     if not isinstance(fields, dict):
         raise ClientError("the body is not an object; send `request_id` and `value`", code="invalid_json")
     unknown = next((name for name in fields if name not in FIELDS), None)
     if unknown is not None:
-        raise _wrong(unknown[:100], f"is not known; known: {', '.join(FIELDS)}", "unknown_field")
+        shown = unknown[:100].encode(errors="replace").decode()  # JSON can say half a character here, too
+        raise _wrong(shown, f"is not known; known: {', '.join(FIELDS)}", "unknown_field")
     return Feedback(
         request_id=_request_id(fields.get("request_id")),
         at=at,

@@ -125,7 +125,8 @@ def test_an_unfit_request_id_is_replaced(gateway: LiveGateway, id_: str) -> None
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", URL, 405),
+        ("GET", URL, 404),
+        ("PUT", URL, 405),
         ("DELETE", "/v1/models", 405),
         ("GET", "/v1/nothing", 404),
         ("GET", "/v1/models/nothing", 404),
