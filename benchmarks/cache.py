@@ -35,13 +35,14 @@ import uvloop
 
 from classifiers.pairs.verifier import shipped
 from classifiers.text.embed import StaticEmbedder
-from gateway.app import Gateway, build_app
+from gateway.app import build_app
 from gateway.cache.base import CachedAnswer, CacheKey, Store
 from gateway.cache.embedding_local import InlineEmbedder
 from gateway.cache.guarded import Guarded, for_request
 from gateway.cache.memory import MemoryStore
 from gateway.cache.redis import RedisStore
 from gateway.cache.semantic import Matcher
+from gateway.front import Gateway
 from gateway.policy.model import CacheRule
 from gateway.settings import Settings
 from gateway.usage import Usage

@@ -32,8 +32,10 @@ class LiveGateway:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> LiveGateway:
-        app = build_app(self.settings)
-        config = uvicorn.Config(app, loop="uvloop", http="httptools", lifespan="on", log_config=None, timeout_graceful_shutdown=5)
+        self.app = build_app(self.settings)
+        config = uvicorn.Config(
+            self.app, loop="uvloop", http="httptools", lifespan="on", log_config=None, timeout_graceful_shutdown=5
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True)
         self._thread.start()

@@ -15,8 +15,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "faults.md"
 HEAD = """# What happens to a request when a provider fails
 
 Made by `python -m tools.faults` from the data of `tests/scenario/faults/`, whose tests play every line of it through a running
-gateway: streamed and not, with a fallback behind the failing model and alone, with providers of each kind. They look at what
-the caller gets, at the ledger's attempts and what they cost, at the time it takes, and that the provider's connection is closed.
+gateway: streamed and not, with a fallback behind the failing model and alone, with providers of each kind, for callers of chat,
+Messages, Responses and embeddings. They look at what the caller gets, at the ledger's attempts and what they cost, at the time it
+takes, and that the provider's connection is closed.
 
 **The rule.** Until the first token has been sent, a failure is not the caller's: the target is asked again where that may help,
 then the route's `fallback` is. A beginning without a token in it (the role, an Anthropic `message_start`) is held back, so that
@@ -29,6 +30,15 @@ errors are those of [http.md](http.md#errors), whose `details` name the last cau
 has of the failing model (`GET /v1/requests/{id}`): how each ended, its `fault` or the status, and what was booked for it: the
 provider's count, our estimate, or nothing. *At most* is how long the failing model holds the request up, in the policy's
 [`timeouts`](policy.md#defaults-and-routes). Embeddings go as whole answers do, without a fallback, since they name their model.
+
+**Callers of other dialects** have the same lines, whether the failing provider speaks their dialect or not, and whichever dialect
+the fallback speaks; the error is in theirs:
+
+| caller | before the first token | in mid-answer | the terminator that then is missing |
+| --- | --- | --- | --- |
+| chat | `{"error": {…}}` | an event with an `error` | `[DONE]` |
+| Messages | `{"type": "error", "error": {…}}` | `event: error` | `message_stop` |
+| Responses | `{"error": {…}}` | `response.failed` with what there is of the response, then `error` | `response.completed` |
 """
 
 NOTES = {
@@ -38,7 +48,8 @@ closed, which cancels the answer at most providers; what they may have read and 
 another target, a whole answer may take half of what is left of `total`; alone, all of it.""",
     "The answer breaks": """JSON that stops in the middle counts as cut, however well the body ended. An answer is empty when it
 ends well and holds no text, no tool call, no refusal, no reasoning, no image and no sound. A caller that gave `stop` texts gets
-an empty answer all the same, and a cascade judges it by its own rules.""",
+an empty answer all the same, and so does a conversation that ends in a tool's result, to which a model may have nothing to add; a
+cascade judges it by its own rules.""",
     "The provider refuses": """`retry-after` is honoured in both of its forms: a target that asks for more than a second is left
 for the next one, and waited for where there is none, within `total`. A request that the provider calls wrong is not tried
 elsewhere. A 500 that says that the model's chat template cannot take these messages or tools (llama.cpp) is the fault
@@ -62,6 +73,7 @@ FORMS: dict[Mode, str] = {"stream": "streamed", "whole": "whole"}
 KIND_NAMES: dict[Kind, str] = {
     "openai": "`openai`",
     "anthropic": "`anthropic`",
+    "responses": "`openai` that speaks Responses alone",
     "litellm": "`litellm`, as OpenAI",
     "litellm-anthropic": "`litellm`, as Anthropic",
 }

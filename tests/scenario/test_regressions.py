@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.live_gateway import LiveGateway, events
+from tests.live_gateway import LiveGateway, events, text_of
 from tests.scenario.policies import one_model, two_models
 from tests.scripted_server import HANG, Reply, ScriptedServer, json_reply, sse_reply
 
@@ -96,6 +96,18 @@ def test_an_empty_answer_is_a_failure_whose_usage_is_booked(tmp_path: Path) -> N
     response, entry = asyncio.run(ask(tmp_path, reply, stream=True))
     assert (response.status_code, entry["outcome"], entry["attempts"][0]["fault"]) == (502, "error", "empty")
     assert (entry["attempts"][0]["usage"]["input"], entry["cost_nusd"]) == (10, 20_000)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_model_that_has_nothing_to_add_to_a_tools_result_may_say_nothing(tmp_path: Path, stream: bool) -> None:
+    stop = {"index": 0, "finish_reason": "stop", ("delta" if stream else "message"): {"role": "assistant", "content": ""}}
+    reply = sse_reply(chunk(choices=[stop]), b"data: [DONE]\n\n") if stream else json_reply({"choices": [stop]})
+    call = {"id": "call_1", "type": "function", "function": {"name": "note", "arguments": "{}"}}
+    said = {"role": "assistant", "content": None, "tool_calls": [call]}
+    result = {"role": "tool", "tool_call_id": "call_1", "content": "noted"}
+    messages = [{"role": "user", "content": "Note it."}, said, result]
+    response, entry = asyncio.run(ask(tmp_path, reply, stream=stream, messages=messages))
+    assert (response.status_code, entry["outcome"], text_of(response)) == (200, "ok", "")
 
 
 def test_events_under_another_content_type_are_read_all_the_same(tmp_path: Path) -> None:

@@ -121,6 +121,10 @@ class Upstream:
         """Returns when the caller of this call has closed its connection."""
         self._do(asyncio.wait_for(self.server.client_left(call), 10))
 
+    def does(self, work: Callable[[], object]) -> None:
+        """Call it on the server's own loop, as what its replies wait for has to be."""
+        self._loop.call_soon_threadsafe(work)
+
     def asked(self, prompt: str) -> list[Call]:
         with self._lock:
             return [call for call in self.calls if call.prompt == prompt]

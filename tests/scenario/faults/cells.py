@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from gateway.providers.http import ERROR_S
-from tests.scenario.faults.matrix import FAULTS, KINDS, MODES, Fault, Kind, Mode
+from tests.scenario.faults.matrix import BREAKING, CALLER, FAULTS, KINDS, MODES, NOT_IN_TIME, ODD, Fault, Kind, Mode
 from tests.scenario.faults.outcomes import Breaks, Counted, Fails, Leaves, Outcome, Passes, Refuses, Wait
 from tests.scenario.faults.plays import DATE_S, SLOW_S, Asked
+from tests.scenario.faults.responses_wire import RESPONSES
 from tests.scenario.faults.wires import ANTHROPIC, EMBEDDINGS, OPENAI, Wire
 from tests.scripted_server import HANG
 
-Dialect = Literal["chat", "embeddings"]
+Dialect = Literal["chat", "embeddings", "messages", "responses"]
+"""The caller's."""
+
+WIRES: Final[Mapping[Kind, Wire]] = {
+    "openai": OPENAI,
+    "anthropic": ANTHROPIC,
+    "responses": RESPONSES,
+    "litellm": OPENAI,
+    "litellm-anthropic": ANTHROPIC,
+}
+# Who speaks the caller's dialect, and one who does not.
+NATIVE: Final[Mapping[Dialect, Kind]] = {"messages": "anthropic", "responses": "responses"}
+FOREIGN: Final[Mapping[Dialect, Kind]] = {"messages": "openai", "responses": "anthropic"}
+
+TRANSLATED: Final = (*NOT_IN_TIME, *BREAKING, *ODD, *CALLER)
 
 TRIES = 2  # the policy's retry.attempts
 WAIT_BEFORE_FALLBACK_S = 1.0  # who asks for a longer wait is left for the next target
@@ -47,8 +62,13 @@ class Cell:
 
     @property
     def id(self) -> str:
-        form = self.mode if self.dialect == "chat" else self.dialect
+        form = {"chat": self.mode, "embeddings": self.dialect}.get(self.dialect, f"{self.dialect}-{self.mode}")
         return f"{self.fault.name}-{form}-{self.kind}-{'fallback' if self.has_fallback else 'alone'}"
+
+    @property
+    def spare(self) -> str:
+        """The model to fall back to. It never speaks what the failing one does."""
+        return f"spare-{NATIVE[self.dialect]}" if FOREIGN.get(self.dialect) == self.kind else "spare"
 
     @property
     def outcome(self) -> Outcome:
@@ -61,9 +81,7 @@ class Cell:
     @property
     def wire(self) -> Wire:
         """What the provider speaks."""
-        if self.dialect == "embeddings":
-            return EMBEDDINGS
-        return ANTHROPIC if self.kind in ("anthropic", "litellm-anthropic") else OPENAI
+        return EMBEDDINGS if self.dialect == "embeddings" else WIRES[self.kind]
 
     @property
     def is_endless(self) -> bool:
@@ -94,10 +112,25 @@ def cells() -> Iterator[Cell]:
         for kind in KINDS:
             for mode in MODES:
                 if fault.outcome(mode, kind) is not None:
-                    yield Cell(fault, "chat", mode, kind, has_fallback=True)
                     yield Cell(fault, "chat", mode, kind, has_fallback=False)
+                    if kind != "responses":  # who comes next does not depend on what the first one spoke
+                        yield Cell(fault, "chat", mode, kind, has_fallback=True)
         if fault.whole is not None:
             yield Cell(fault, "embeddings", "whole", "openai", has_fallback=False)
+        for dialect in NATIVE:
+            yield from _in_dialect(fault, dialect)
+
+
+def _in_dialect(fault: Fault, dialect: Dialect) -> Iterator[Cell]:
+    """Every fault of a provider that speaks the caller's dialect, and of one that does not what an answer may look like."""
+    for mode in MODES:
+        native, foreign = (fault.outcome(mode, by[dialect]) for by in (NATIVE, FOREIGN))
+        if native is not None:
+            yield Cell(fault, dialect, mode, NATIVE[dialect], has_fallback=False)
+        if isinstance(native, Fails) and mode == "stream":
+            yield Cell(fault, dialect, mode, NATIVE[dialect], has_fallback=True)
+        if foreign is not None and fault in TRANSLATED:
+            yield Cell(fault, dialect, mode, FOREIGN[dialect], has_fallback=isinstance(foreign, Fails))
 
 
 @dataclass(frozen=True)
@@ -127,7 +160,7 @@ _SPARE = Try("spare", "ok", None, 200, "counted")
 
 def broken_off(code: str) -> str:
     """A stream that began well and ends with an error event and no terminator."""
-    return f"what came so far, then the error `{code}` and no `[DONE]`"
+    return f"what came so far, then the error `{code}` and no terminator"
 
 
 def refused(status: int, code: str | None, *, is_told_when: bool = False) -> str:

@@ -2,59 +2,63 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
 
-from tests.scenario.faults.cells import FROM_SPARE, WHOLE, Try, broken_off, refused
+from tests.scenario.faults.cells import FROM_SPARE, WHOLE, Dialect, Try, broken_off, refused
 from tests.scenario.faults.outcomes import Counted
+from tests.scenario.faults.streams import Said, said
 from tests.scenario.faults.wires import ANSWER, BIG_CHARS, INPUT_TOKENS, OUTPUT_TOKENS, SPARE, VECTOR
 
 INPUT_NUSD, OUTPUT_NUSD = 1000, 2000  # of a token
 PRICE = {"input": INPUT_NUSD / 1000, "output": OUTPUT_NUSD / 1000}  # USD per million tokens
 
 
-def heard(response: httpx.Response) -> str:
-    """What the caller got."""
+def heard(dialect: Dialect, response: httpx.Response) -> str:
+    """What the caller got, if it is in its dialect."""
     if response.status_code != 200:
-        error = response.json()["error"]
-        return refused(response.status_code, error["code"], is_told_when="retry-after" in response.headers)
+        error = response.json()
+        assert (error.get("type") == "error") is (dialect == "messages"), f"another dialect's error: {error}"
+        return refused(response.status_code, error["error"]["code"], is_told_when="retry-after" in response.headers)
     if response.headers["content-type"].startswith("text/event-stream"):
-        return _streamed(response.text)
+        return _streamed(said(dialect, response.text))
     fields = response.json()
-    if "data" in fields:
-        return WHOLE if [d["embedding"] for d in fields["data"]] == [VECTOR] else f"embeddings {fields['data']}"
-    return _answered(fields["choices"][0]["message"]["content"], fields["choices"][0]["finish_reason"])
+    match dialect:
+        case "embeddings":
+            vectors = [d["embedding"] for d in fields["data"]]
+            return WHOLE if vectors == [VECTOR] else f"embeddings {vectors}"
+        case "messages":
+            return _answered("".join(block["text"] for block in fields["content"]), fields["stop_reason"] == "end_turn")
+        case "responses":
+            texts = [part["text"] for item in fields["output"] for part in item["content"]]
+            return _answered("".join(texts), fields["status"] == "completed")
+        case "chat":
+            choice = fields["choices"][0]
+            return _answered(choice["message"]["content"], choice["finish_reason"] == "stop")
 
 
-def _streamed(body: str) -> str:
-    events = [line.removeprefix("data: ") for line in body.splitlines() if line.startswith("data: ")]
-    is_ended = events[-1] == "[DONE]"
-    payloads = [json.loads(event) for event in events if event != "[DONE]"]
-    choices = [choice for payload in payloads for choice in payload.get("choices") or ()]
-    text = "".join(choice["delta"].get("content") or "" for choice in choices)
-    error = payloads[-1].get("error")
-    if error is not None and not is_ended and text.startswith(ANSWER[0]):
-        return broken_off(error["code"])
-    if error is not None or not is_ended:
-        return f"{text[:99]!r}, then {error}"
-    return _answered(text, next((choice["finish_reason"] for choice in choices if choice["finish_reason"]), None))
+def _streamed(stream: Said) -> str:
+    if stream.code is None:
+        return _answered(stream.text, stream.is_whole)
+    if not stream.is_whole and stream.text.startswith(ANSWER[0]):
+        return broken_off(stream.code)
+    return f"{stream.text[:99]!r}, then {stream.code}"
 
 
-def _answered(text: str | None, finish: str | None) -> str:
+def _answered(text: str | None, is_whole: bool) -> str:
     known = {"".join(ANSWER): WHOLE, "x" * BIG_CHARS: WHOLE, SPARE: FROM_SPARE}
-    if text in known and finish == "stop":
+    if text in known and is_whole:
         return known[text]
-    return f"{(text or 'no text')[:99]!r}, finished by {finish}"
+    return f"{(text or 'no text')[:99]!r}, {'whole' if is_whole else 'not whole'}"
 
 
 def attempted(attempt: Mapping[str, Any]) -> Try:
     """An attempt of the ledger's entry."""
     usage = attempt["usage"]
     counted: Counted = "none" if usage is None else "estimated" if usage["estimated"] else "counted"
-    model = "spare" if attempt["model"] == "spare" else "first"
+    model = "spare" if attempt["model"].startswith("spare") else "first"
     return Try(model, attempt["outcome"], attempt["fault"], attempt["status"], counted)
 
 

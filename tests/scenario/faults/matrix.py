@@ -13,12 +13,12 @@ from tests.scenario.faults import plays
 from tests.scenario.faults.outcomes import Breaks, Fails, Leaves, Outcome, Passes, Refuses
 from tests.scenario.faults.plays import Play
 
-Kind = Literal["openai", "anthropic", "litellm", "litellm-anthropic"]
-"""Of provider; litellm's with the wire of OpenAI, and with Anthropic's."""
+Kind = Literal["openai", "anthropic", "responses", "litellm", "litellm-anthropic"]
+"""Of provider; responses: kind openai, of a server that speaks only that; litellm's, with OpenAI's wire and with Anthropic's."""
 Mode = Literal["stream", "whole"]
 Where = Literal["server", "closed port", "unknown name", "untrusted TLS", "no TLS", "silent TLS"]
 
-KINDS: tuple[Kind, ...] = ("openai", "anthropic", "litellm", "litellm-anthropic")
+KINDS: tuple[Kind, ...] = ("openai", "anthropic", "responses", "litellm", "litellm-anthropic")
 MODES: tuple[Mode, ...] = ("stream", "whole")
 
 

@@ -124,7 +124,8 @@ def error_body(asked: Asked) -> Reply:
 
 
 def empty(asked: Asked) -> Reply:
-    return _reply(asked, asked.wire.preamble, asked.wire.end) if asked.is_stream else _reply(asked, asked.wire.silent)
+    wire = asked.wire
+    return _reply(asked, wire.preamble, wire.silent_end or wire.end) if asked.is_stream else _reply(asked, wire.silent)
 
 
 def status(code: int, *, message: str | None = None, once: bool = False, retry_after: str | None = None) -> Play:
@@ -167,7 +168,7 @@ def other_form(asked: Asked) -> Reply:
 
 def big(asked: Asked) -> Reply:
     wire = asked.wire
-    return _reply(asked, wire.preamble, wire.big_token, wire.end) if asked.is_stream else _reply(asked, wire.big)
+    return _reply(asked, wire.preamble, wire.big_token, wire.big_end or wire.end) if asked.is_stream else _reply(asked, wire.big)
 
 
 def split(asked: Asked) -> Reply:

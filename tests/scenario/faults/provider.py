@@ -15,9 +15,11 @@ from typing import Self
 from tests.scenario.faults.cells import Cell
 from tests.scenario.faults.matrix import Kind
 from tests.scenario.faults.plays import Asked, well
-from tests.scenario.faults.wires import ANTHROPIC, SPARE, chat_body, chat_events
-from tests.scripted_server import Reply, Request, ScriptedServer, json_reply, sse_reply
+from tests.scenario.faults.responses_wire import RESPONSES_SPARE
+from tests.scenario.faults.wires import ANTHROPIC_SPARE, OPENAI_SPARE
+from tests.scripted_server import Reply, Request, ScriptedServer
 
+SPARES = {"/v1/messages": ANTHROPIC_SPARE, "/v1/responses": RESPONSES_SPARE}
 CERTIFICATE = Path(__file__).parents[2] / "data" / "untrusted.pem"
 
 
@@ -80,14 +82,10 @@ class FaultyProvider:
         name, is_stream = _of(request), request.json().get("stream") is True
         cell = self._cells.get(name)
         if cell is None:
-            return self._well(request, is_stream)
+            wire = next((wire for path, wire in SPARES.items() if request.path.endswith(path)), OPENAI_SPARE)
+            return well(Asked(wire, is_stream, 1))
         self._numbers[name] += 1
         return cell.fault.play(Asked(cell.wire, is_stream, self._numbers[name]))
-
-    def _well(self, request: Request, is_stream: bool) -> Reply:
-        if request.path.endswith("/v1/messages"):
-            return well(Asked(ANTHROPIC, is_stream, 1))
-        return sse_reply(chat_events(SPARE)) if is_stream else json_reply(chat_body(SPARE))
 
 
 def _of(request: Request) -> str:

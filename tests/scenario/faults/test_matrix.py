@@ -12,7 +12,7 @@ from tests.scenario.faults.playing import Seen, play
 CELLS = {cell.id: cell for cell in cells()}
 
 pytestmark = [
-    pytest.mark.timeout(300),  # the first test plays all of them
+    pytest.mark.timeout(420),  # the first test plays all of them
     # litellm's modules and models emit these on import and on use; nothing of ours is filtered.
     pytest.mark.filterwarnings("ignore::DeprecationWarning:litellm"),
     pytest.mark.filterwarnings("ignore:Item .* is using the `ReadOnly` qualifier:UserWarning"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 ANSWER = ("The ", "signal ", "is ", "green.")
@@ -22,7 +22,7 @@ class Wire:
 
     whole, uncounted, silent, big: bodies: as it should be, without usage, without an answer in it, of 5 MB; `uncounted_…` and
     `big_token` are the same of a stream. refusal: the body of an error status; error: of an error under a 200; error_event: the
-    same inside a stream.
+    same inside a stream. silent_end, big_end: in place of `end` where that says the answer again.
     """
 
     preamble: bytes
@@ -38,6 +38,8 @@ class Wire:
     big: bytes
     error: bytes
     refusal: bytes
+    silent_end: bytes = b""
+    big_end: bytes = b""
 
 
 def sse(payload: Any, event: str | None = None) -> bytes:
@@ -95,6 +97,8 @@ OPENAI = Wire(
     refusal=body(_OPENAI_ERROR),
 )
 
+OPENAI_SPARE = replace(OPENAI, tokens=(_chunk({"content": SPARE}),), whole=chat_body(SPARE))
+
 # Anthropic messages.
 
 _ANTHROPIC_USAGE = {"input_tokens": INPUT_TOKENS, "output_tokens": OUTPUT_TOKENS}
@@ -148,6 +152,8 @@ ANTHROPIC = Wire(
     error=body(_OVERLOADED),
     refusal=body({"type": "error", "error": {"type": "api_error", "message": "told to fail"}}),
 )
+
+ANTHROPIC_SPARE = replace(ANTHROPIC, tokens=(_text(SPARE),), whole=_said(SPARE))
 
 # OpenAI embeddings: there is no stream of them, but one that nobody asked for.
 

@@ -20,11 +20,13 @@ from gateway.ledger.sqlite_reader import SqliteReader
 from gateway.pricing.tokens import VOCABULARIES, load
 from gateway.settings import Settings
 from tests.scenario.reconciliation.cases import Case, Deck
+from tests.scenario.reconciliation.dialects import PATHS, Caller, body_for, costs_usd, has_content
 from tests.scenario.reconciliation.provider import Line, Provider
-from tests.scenario.reconciliation.sheet import BIG, CLAUDE, EMBEDDER, MINI, NAMES, OLD, SHEETS, TOKEN_KINDS, Tokens
+from tests.scenario.reconciliation.sheet import CLAUDE, DEEP, NAMES, SHEETS, TOKEN_KINDS, Tokens
 from tests.scripted_server import ScriptedServer
 
 AT_A_TIME: Final = 48
+_ASKED: Final = {CLAUDE: "anthropic", DEEP: "responses"}
 IDS: Final = {name: model for model, name in NAMES.items()}
 
 # Breakers stay closed: what is shown here is who pays for failures, not who is spared them.
@@ -44,16 +46,18 @@ _WAYS: Final[dict[str, dict[str, Any]]] = {
 def policy(url: str) -> str:
     """The policy under which the cases are asked."""
     models = {
-        NAMES[model]: {"provider": "anthropic" if model == CLAUDE else "openai", "id": model, "price": SHEETS[model].yaml()}
-        for model in (MINI, BIG, OLD, CLAUDE, EMBEDDER)
+        name: {"provider": _ASKED.get(model, "openai"), "id": model, "price": SHEETS[model].yaml()}
+        for model, name in NAMES.items()
     }
     models["big"]["prefill"] = True
+    at = {"base_url": f"{url}/v1", "api_key": "sk-none", "breaker": _STEADY}
     return yaml.safe_dump(
         {
             "version": 1,
             "providers": {
-                "openai": {"kind": "openai", "base_url": f"{url}/v1", "api_key": "sk-none", "breaker": _STEADY},
-                "anthropic": {"kind": "anthropic", "base_url": url, "api_key": "sk-none", "breaker": _STEADY},
+                "openai": {"kind": "openai", **at},
+                "anthropic": {"kind": "anthropic", **at, "base_url": url},
+                "responses": {"kind": "openai", "dialects": ["responses"], **at},
             },
             "models": models,
             "baseline": "big",
@@ -84,8 +88,7 @@ class Heard:
     def cost_usd(self) -> float | None:
         if "x-turnout-cost-usd" in self.headers:
             return float(self.headers["x-turnout-cost-usd"])
-        costs = [event["usage"]["cost"] for event in _events(self.body) if "cost" in (event.get("usage") or {})]
-        return costs[-1] if costs else None
+        return next(reversed([*costs_usd(self.body)]), None)
 
 
 @dataclass
@@ -159,30 +162,31 @@ async def _asked(settings: Settings, cases: Sequence[Case]) -> list[tuple[int, s
     heard: list[tuple[int, str, Heard]] = []
     room = asyncio.Semaphore(AT_A_TIME)
 
-    async def ask(case: Case, request_id: str) -> None:
+    async def ask(case: Case, caller: Caller, request_id: str) -> None:
         async with room:
-            heard.append((case.number, request_id, await _ask(app, case, request_id)))
+            heard.append((case.number, request_id, await _ask(app, case, caller, request_id)))
 
     async with app.api.router.lifespan_context(app.api):
         async with asyncio.TaskGroup() as group:
             for case in cases:
-                group.create_task(ask(case, f"case-{case.number}"))
+                group.create_task(ask(case, case.callers[0], f"case-{case.number}"))
         async with asyncio.TaskGroup() as group:
             for case in cases:
-                if case.again:
-                    group.create_task(ask(case, f"case-{case.number}-again"))
+                for caller in case.callers[1:]:
+                    group.create_task(ask(case, caller, f"case-{case.number}-{caller}"))
     return heard
 
 
-async def _ask(app: ASGIApp, case: Case, request_id: str) -> Heard:
+async def _ask(app: ASGIApp, case: Case, caller: Caller, request_id: str) -> Heard:
+    path, body = PATHS[caller], body_for(caller, case.body)
     headers = [(b"content-type", b"application/json"), (b"x-request-id", request_id.encode())]
     if case.route is not None:
         headers.append((b"x-turnout-route", case.route.encode()))
-    scope = {"type": "http", "method": "POST", "path": case.path, "headers": headers, "query_string": b"", "http_version": "1.1"}
-    scope |= {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http", "raw_path": case.path.encode()}
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"", "http_version": "1.1"}
+    scope |= {"client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "scheme": "http", "raw_path": path.encode()}
     heard, given = (
-        Heard(not case.is_stream or "stream_options" in case.body),
-        [{"type": "http.request", "body": json.dumps(case.body).encode(), "more_body": False}],
+        Heard(not case.is_stream or "stream_options" in body or caller in ("messages", "responses")),
+        [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}],
     )
     rest = b""
 
@@ -202,20 +206,10 @@ async def _ask(app: ASGIApp, case: Case, request_id: str) -> Heard:
         heard.body += data
         if case.is_stream and heard.status == 200:
             *events, rest = (rest + data).split(b"\n\n")
-            case.hear(sum(_has_content(event) for event in events))
+            case.hear(sum(has_content(event) for event in events))
 
     await app(scope, receive, send)
     return heard
-
-
-def _events(body: bytes) -> list[dict[str, Any]]:
-    lines = [line[6:] for line in body.splitlines() if line.startswith(b"data: {")]
-    return [json.loads(line) for line in lines]
-
-
-def _has_content(event: bytes) -> bool:
-    said = [choice["delta"] for fields in _events(event) for choice in fields.get("choices", ())]
-    return any(delta.get("content") or delta.get("reasoning_content") or delta.get("tool_calls") for delta in said)
 
 
 def _books(settings: Settings, invoice: list[Line], heard: Sequence[tuple[int, str, Heard]]) -> Books:

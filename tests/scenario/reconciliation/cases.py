@@ -7,14 +7,14 @@ import random
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from tests.scenario.reconciliation.sheet import BIG, CLAUDE, EMBEDDER, MINI, NAMES, OLD
+from tests.scenario.reconciliation.dialects import TOKENS_MAX, Caller
+from tests.scenario.reconciliation.sheet import BIG, CLAUDE, DEEP, EMBEDDER, MINI, NAMES, OLD
 
 Ending = Literal["whole", "error", "cut", "hang", "malformed"]
 # Where the count of a whole answer stands: in an event of its own, beside the finish, on every event, with reasoning in the total
 # alone, or nowhere that one could read it.
 Counted = Literal["own", "finish", "continuous", "apart", "none", "zeros", "garbage"]
 
-CHAT, EMBEDDINGS = "/v1/chat/completions", "/v1/embeddings"
 NOTHING: Final = -1  # content: not even the stream's first event has come
 
 WORDS: Final = (
@@ -42,17 +42,16 @@ class Play:
 
 @dataclass(eq=False)
 class Case:
-    """One request. plays: by model, a play a call, in turn. leaves_at: content events after which the client goes; 0: as soon as
-    a provider has the call. again: asked a second time when all others are over.
+    """One request. callers: who asks; all but the first do so when all other cases are over. body: in the chat dialect. plays: by
+    model, a play a call, in turn. leaves_at: content events after which the client goes; 0: as soon as a provider has the call.
     """
 
     number: int
-    path: str
+    callers: tuple[Caller, ...]
     route: str | None
     body: dict[str, Any]
     plays: dict[str, list[Play]]
     leaves_at: int | None = None
-    again: bool = False
     has_left: asyncio.Event = field(default_factory=asyncio.Event)
     heard: int = 0
     seen: dict[str, asyncio.Event] = field(default_factory=dict)
@@ -148,16 +147,31 @@ class Deck:
         body = self._body(number, is_stream=more.pop("is_stream", None))
         if route is None:  # the model that is asked is named outright
             body["model"] = NAMES[next(iter(plays))]
-        return Case(number, CHAT, route, body, plays, **more)
+        callers = more.pop("callers", None) or (self._caller(plays),)
+        asked = body["messages"][-1]
+        if callers != ("chat",):
+            asked.pop("name", None)  # no other dialect has them
+            if not {CLAUDE, DEEP}.issuperset(plays) and isinstance(asked["content"], list):
+                asked["content"] = asked["content"][0]["text"]  # in chat parts become one text: a token at each seam
+        if "completions" in callers:
+            asked["content"] = asked["content"] if isinstance(asked["content"], str) else asked["content"][0]["text"]
+            body["messages"] = [asked]
+        return Case(number, callers, route, body, plays, **more)
+
+    def _caller(self, plays: dict[str, list[Play]]) -> Caller:
+        callers: list[Caller] = ["chat", "chat", "messages", "responses"]
+        if not any(play.is_call or play.thoughts for played in plays.values() for play in played):
+            callers.append("completions")  # which has no place for those
+        return self._random.choice(callers)
 
     # The cases.
 
     def _plain(self, number: int) -> Case:
-        model = self._random.choice((MINI, BIG, OLD, CLAUDE, CLAUDE))
+        model = self._random.choice((MINI, BIG, OLD, CLAUDE, CLAUDE, DEEP, DEEP))
         return self._chat(number, None, {model: [self._answer(model)]})
 
     def _retried(self, number: int) -> Case:
-        model = self._random.choice((MINI, CLAUDE))
+        model = self._random.choice((MINI, CLAUDE, DEEP))
         failed = Play("error", status=self._random.choice((500, 503, 529)))
         return self._chat(number, None, {model: [failed, self._answer(model)]})
 
@@ -173,22 +187,22 @@ class Deck:
         return self._chat(number, None, {OLD: [Play("error", status=self._random.choice((400, 500)))] * 2})
 
     def _cut(self, number: int) -> Case:
-        model = self._random.choice((MINI, OLD, CLAUDE))
+        model = self._random.choice((MINI, OLD, CLAUDE, DEEP))
         return self._chat(number, None, {model: [self._broken(model, "cut")]}, is_stream=True)
 
     def _cut_early(self, number: int) -> Case:
         """Before anything is said, which is worth another try."""
-        model = self._random.choice((MINI, OLD, CLAUDE))
+        model = self._random.choice((MINI, OLD, CLAUDE, DEEP))
         cut = self._broken(model, "cut", at=self._random.choice((NOTHING, 0)))
         return self._chat(number, None, {model: [cut, self._answer(model)]}, is_stream=True)
 
     def _malformed(self, number: int) -> Case:
-        model = self._random.choice((MINI, CLAUDE))
+        model = self._random.choice((MINI, CLAUDE, DEEP))
         early = {"at": 0} if self._random.random() < 0.3 else {}  # before anything is said
         return self._chat(number, None, {model: [self._broken(model, "malformed", **early)]}, is_stream=True)
 
     def _left(self, number: int) -> Case:
-        model = self._random.choice((MINI, BIG, OLD, CLAUDE))
+        model = self._random.choice((MINI, BIG, OLD, CLAUDE, DEEP))
         if self._random.random() < 0.3:  # nothing has come yet, of a stream or a whole answer
             return self._chat(number, None, {model: [self._broken(model, "hang", at=NOTHING)]}, leaves_at=0)
         play = self._broken(model, "hang")
@@ -221,8 +235,12 @@ class Deck:
         plays = [Play(counted=self._random.choice(("own", "own", "none", "zeros", "garbage")))]
         if self._random.random() < 0.2:
             plays.insert(0, Play("error", status=500))
-        return Case(number, EMBEDDINGS, None, {"model": "embedder", "input": given}, {EMBEDDER: plays})
+        return Case(number, ("embeddings",), None, {"model": "embedder", "input": given}, {EMBEDDER: plays})
 
     def _kept(self, number: int) -> Case:
-        """Answered from the cache the second time."""
-        return self._chat(number, "keeps", {MINI: [Play(chunks=self._words())]}, again=True)
+        """Answered from the cache from the second time on, whoever asks."""
+        callers: list[Caller] = ["chat", "messages", "responses"]
+        self._random.shuffle(callers)
+        case = self._chat(number, "keeps", {MINI: [Play(chunks=self._words())]}, callers=tuple(callers))
+        case.body["max_tokens"] = TOKENS_MAX  # as those who must say it
+        return case

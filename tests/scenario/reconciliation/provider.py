@@ -1,4 +1,4 @@
-"""A fake provider that writes an invoice: OpenAI chat and embeddings, and Anthropic messages, over real HTTP.
+"""A fake provider that writes an invoice: OpenAI's dialects and Anthropic messages, over real HTTP.
 
 Each call that it serves is a line, with the tokens that it generated and what they cost by its own sheet, whether the answer
 was whole, cut, or left by its reader. It speaks each dialect's bytes, with the oddities of servers in the wild.
@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tests.scenario.reconciliation.cases import NOTHING, Case, Play
+from tests.scenario.reconciliation.openai_bytes import CHAT, COMPLETIONS, RESPONSES, Wire
 from tests.scenario.reconciliation.published import prompt_tokens, tokens
-from tests.scenario.reconciliation.sheet import BIG, CLAUDE, EMBEDDER, MINI, Tokens, price_nusd
+from tests.scenario.reconciliation.sheet import BIG, CLAUDE, DEEP, EMBEDDER, MINI, Tokens, price_nusd
 from tests.scripted_server import CUT, HANG, Reply, Request, Step, json_reply, sse_reply
 
 SETTLE_S: Final = 0.1  # several turns of the loop that the gateway shares with us: it has read all that came before a cut
@@ -46,12 +47,12 @@ class Provider:
 
     def reply(self, request: Request) -> Reply:
         try:
-            return self._reply(request.json())
+            return self._reply(request.path, request.json())
         except Exception as exc:
             self.problems.append(repr(exc))  # the server's task would keep it to itself
             raise
 
-    def _reply(self, body: dict[str, Any]) -> Reply:
+    def _reply(self, path: str, body: dict[str, Any]) -> Reply:
         found = _CASE.search(json.dumps(body))
         assert found is not None, "every prompt names its case"
         case, model = self._cases[int(found[1])], body["model"]
@@ -64,7 +65,14 @@ class Provider:
             return json_reply({"error": {"message": "told to fail"}, "type": "error"}, status=play.status)
         if model == EMBEDDER:
             return self._embeddings(case, body, play)
-        return (self._anthropic if model == CLAUDE else self._openai)(case, model, body, play)
+        if model == CLAUDE:
+            return self._anthropic(case, model, play)
+        if model == DEEP:
+            assert path == "/v1/responses", path
+            return self._openai(case, model, play, RESPONSES, prompt_tokens(model, case.messages))
+        if path == "/v1/completions":
+            return self._openai(case, model, play, COMPLETIONS, tokens(model, body["prompt"]))
+        return self._openai(case, model, play, CHAT, prompt_tokens(model, body["messages"]))
 
     def _bill(self, case: Case, model: str, used: Tokens) -> None:
         self.invoice.append(Line(case.number, model, used, price_nusd(model, used)))
@@ -81,23 +89,23 @@ class Provider:
             used = replace(used, reasoning=thought, output=used.output + thought)
         if model == BIG and self._random.random() < 0.2:
             used = replace(used, audio_input=read // 5, audio_output=7, output=used.output + 7)
-        if model == CLAUDE and self._random.random() < 0.5:
+        if model in (CLAUDE, DEEP) and self._random.random() < 0.5:
             written = self._random.randint(1, 5000)
-            kept = self._random.choice((0, written, written // 3))
+            kept = self._random.choice((0, written, written // 3)) if model == CLAUDE else 0
             used = replace(used, input=read + written, cache_write=written, cache_write_1h=kept)
-        if model in (MINI, CLAUDE) and self._random.random() < 0.15:
+        if model in (MINI, CLAUDE, DEEP) and self._random.random() < 0.15:
             used = replace(used, service="batch")
         return used
 
     # OpenAI.
 
-    def _openai(self, case: Case, model: str, body: dict[str, Any], play: Play) -> Reply:
-        read = prompt_tokens(model, body["messages"])
+    def _openai(self, case: Case, model: str, play: Play, wire: Wire, read: int) -> Reply:
+        """read: what everybody can count for himself."""
         used, is_told = self._used(model, read, play), play.counted in ("own", "finish", "continuous", "apart")
         counted = Tokens(read, tokens(model, "".join(play.chunks)))  # what everybody can count for himself
         if play.ending == "whole":
             self._bill(case, model, used if is_told else counted)
-        elif play.counted == "continuous" and play.at > 0 and case.is_stream:
+        elif play.counted == "continuous" and wire.counts_on_the_way and play.at > 0 and case.is_stream:
             part = replace(used, output=tokens(model, "".join(play.chunks[: play.at])))
             self._bill(case, model, replace(part, audio_output=0))
         else:
@@ -106,9 +114,9 @@ class Provider:
             return NO_ANSWER
         before: list[Step] = [case.when_seen(play.after)] if play.after else []
         if not case.is_stream:
-            whole = _openai_whole(model, play, used)
+            whole = wire.whole(model, play, used)
             return replace(whole, steps=[*before, *whole.steps]) if play.ending == "whole" else NO_ANSWER
-        return sse_reply(*before, *_ending(case, play, _openai_events(model, play, used)))
+        return sse_reply(*before, *_ending(case, play, wire.events(model, play, used)))
 
     def _embeddings(self, case: Case, body: dict[str, Any], play: Play) -> Reply:
         texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
@@ -122,7 +130,7 @@ class Provider:
 
     # Anthropic.
 
-    def _anthropic(self, case: Case, model: str, body: dict[str, Any], play: Play) -> Reply:
+    def _anthropic(self, case: Case, model: str, play: Play) -> Reply:
         read = prompt_tokens(model, case.messages)
         used = self._used(model, read, play)
         is_silent = play.counted in ("none", "garbage")  # zeros alone are no count, but Anthropic's start has none of those
@@ -135,8 +143,8 @@ class Provider:
             self._bill(case, model, replace(used, output=max(wrote, 1), reasoning=0))
         if not case.is_stream:
             # Not escaped: what is counted is what was written.
-            body = json.dumps(_message(model, play, used, is_silent), ensure_ascii=False).encode()
-            return json_reply(body) if play.ending == "whole" else NO_ANSWER
+            whole = json.dumps(_message(model, play, used, is_silent), ensure_ascii=False).encode()
+            return json_reply(whole) if play.ending == "whole" else NO_ANSWER
         if play.at == NOTHING and play.ending == "hang":
             return NO_ANSWER
         return sse_reply(*_ending(case, play, _anthropic_events(model, play, used, is_silent)))
@@ -149,73 +157,6 @@ def _ending(case: Case, play: Play, events: Iterator[bytes]) -> list[Step]:
     shown = [] if play.at == NOTHING else [event for event, _ in zip(events, range(play.at + 1), strict=False)]
     steps: list[Step] = [*shown, case.when_heard(play.at) if play.at > 0 else SETTLE_S]
     return [*steps, *{"cut": [CUT], "hang": [HANG], "malformed": [b"data: {broken\n\n", HANG]}[play.ending]]
-
-
-# OpenAI's bytes.
-
-
-def _openai_usage(used: Tokens, *, is_apart: bool = False) -> dict[str, Any]:
-    """is_apart: as xAI does, reasoning stands beside completion_tokens, and in the total."""
-    return {
-        "prompt_tokens": used.input,
-        "completion_tokens": used.output - (used.reasoning if is_apart else 0),
-        "total_tokens": used.input + used.output,
-        "prompt_tokens_details": {"cached_tokens": used.cached_input, "audio_tokens": used.audio_input},
-        "completion_tokens_details": {"reasoning_tokens": used.reasoning, "audio_tokens": used.audio_output},
-    }
-
-
-def _told(play: Play, used: Tokens) -> Any:
-    zeros = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    unreadable = {"prompt_tokens": "many", "completion_tokens": []}
-    odd: dict[str, Any] = {"none": None, "zeros": zeros, "garbage": unreadable}
-    return odd[play.counted] if play.counted in odd else _openai_usage(used, is_apart=play.counted == "apart")
-
-
-def _call(name: str | None, arguments: str) -> list[dict[str, Any]]:
-    first = {} if name is None else {"id": "call_1", "type": "function"}
-    return [{"index": 0, **first, "function": {**({} if name is None else {"name": name}), "arguments": arguments}}]
-
-
-def _delta(play: Play, place: int) -> dict[str, Any]:
-    chunk = play.chunks[place]
-    if play.is_call:
-        return {"tool_calls": _call(chunk, "") if place == 0 else _call(None, chunk)}
-    return {"reasoning_content": chunk} if place < play.thoughts else {"content": chunk}
-
-
-def _openai_events(model: str, play: Play, used: Tokens) -> Iterator[bytes]:
-    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model}
-    head |= {"service_tier": used.service or "default"}
-
-    def event(choices: list[dict[str, Any]], usage: Any = None) -> bytes:
-        return b"data: " + json.dumps({**head, "choices": choices, "usage": usage}).encode() + b"\n\n"
-
-    def choice(delta: dict[str, Any], finish: str | None = None) -> list[dict[str, Any]]:
-        return [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]
-
-    yield event(choice({"role": "assistant", "content": ""}))
-    for place in range(len(play.chunks)):
-        sofar = replace(used, output=tokens(model, "".join(play.chunks[: place + 1])), audio_output=0)
-        yield event(choice(_delta(play, place)), _openai_usage(sofar) if play.counted == "continuous" else None)
-    finish = "tool_calls" if play.is_call else "stop"
-    yield event(choice({}, finish), _told(play, used) if play.counted == "finish" else None)
-    if play.counted not in ("finish", "none"):
-        yield event([], _told(play, used))
-    yield b"data: [DONE]\n\n"
-
-
-def _openai_whole(model: str, play: Play, used: Tokens) -> Reply:
-    text, thought = "".join(play.chunks[play.thoughts :]), "".join(play.chunks[: play.thoughts])
-    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
-    if play.is_call:
-        call = {"id": "call_1", "type": "function", "function": {"name": play.chunks[0], "arguments": "".join(play.chunks[1:])}}
-        message |= {"content": None, "tool_calls": [call]}
-    if thought:
-        message["reasoning_content"] = thought
-    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "tool_calls" if play.is_call else "stop"}
-    body = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model, "choices": [choice]}
-    return json_reply({**body, "service_tier": used.service or "default", "usage": _told(play, used)})
 
 
 # Anthropic's.

@@ -16,9 +16,10 @@ NANO: Final = Decimal("1e-9")
 Rates = Mapping[str, str]
 
 MINI, BIG, OLD, CLAUDE, EMBEDDER = "gpt-4o-mini", "gpt-4.1", "gpt-4", "claude-sonnet-4-5", "text-embedding-3-small"
+DEEP = "gpt-5.1"  # whose provider is asked in Responses
 
 # What the policy calls them.
-NAMES: Final = {MINI: "mini", BIG: "big", OLD: "old", CLAUDE: "claude", EMBEDDER: "embedder"}
+NAMES: Final = {MINI: "mini", BIG: "big", OLD: "old", CLAUDE: "claude", DEEP: "deep", EMBEDDER: "embedder"}
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,10 @@ SHEETS: Final[dict[str, Sheet]] = {
             **{"input": "1.50", "output": "7.50", "cached_input": "0.15"},
             **{"cache_write": "1.875", "cache_write_1h": "3.00"},
         },
+    ),
+    DEEP: Sheet(
+        {"input": "1.25", "output": "10.00", "cached_input": "0.125", "cache_write": "1.50", "reasoning": "10.00"},
+        batch={"input": "0.625", "output": "5.00", "cached_input": "0.0625", "cache_write": "0.75", "reasoning": "5.00"},
     ),
     EMBEDDER: Sheet({"input": "0.02", "output": "0.00"}),
 }

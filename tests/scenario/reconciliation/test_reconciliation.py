@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenario.reconciliation.books import keep_books
+from tests.scenario.reconciliation.sheet import NAMES
 
 REQUESTS = 10_000
 PARTS = 5
@@ -27,5 +28,12 @@ def test_the_ledger_is_the_invoice(tmp_path: Path, seed: int) -> None:
     used = [attempt.usage for _, entry, _ in books.entries for attempt in entry.attempts if attempt.usage is not None]
     for kind in ("cached_input", "cache_write_1h", "reasoning", "audio_input", "audio_output", "service", "estimated"):
         assert sum(bool(getattr(usage, kind)) for usage in used) >= 10, f"hardly any call has {kind}"
+    callers = Counter(entry.dialect for _, entry, _ in books.entries if entry.attempts)
+    assert {f"openai_{name}" for name in ("chat", "responses", "completions", "embeddings")} | {"anthropic_messages"} == set(
+        callers
+    )
+    assert min(callers.values()) >= 20
+    models = Counter(attempt.model for _, entry, _ in books.entries for attempt in entry.attempts if entry.outcome == "ok")
+    assert min(models[name] for name in NAMES.values()) >= 20
     assert sum(entry.overhead_nusd > 0 for _, entry, _ in books.entries) >= 20, "hardly any hedge has lost"
     assert sum(entry.cache == "hit-exact" for _, entry, _ in books.entries) >= 20
