@@ -2,10 +2,12 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
+# Half of what the tests do is wait, so there are more of them at a time than cores.
+TEST_WORKERS ?= 3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 
-.PHONY: help setup run test check bench bench-cache bench-router demo chaos soak
+.PHONY: help setup run test test-clients test-negative check bench bench-cache bench-router demo chaos soak
 DATA ?= ../shared/data
 
 help:  ## list the targets
@@ -25,7 +27,13 @@ run: setup  ## serve on 127.0.0.1:8080 with policies/default.yaml
 	@exec $(BIN)/turnout serve
 
 test: setup  ## run the tests
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+test-clients: setup  ## run the tests with real clients of Python and Node (environments of their own)
+	@$(BIN)/python -m tools.client_checks
+
+test-negative: setup  ## send public collections of hostile input to every endpoint (DATA=directory)
+	@TURNOUT_NEGATIVE_DATA=$(abspath $(DATA))/negative $(BIN)/python -m pytest -q tests/bad_input/test_corpora.py
 
 check: setup  ## lint, types, import rules
 	@$(BIN)/ruff check .

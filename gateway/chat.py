@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -18,6 +18,8 @@ from gateway.wire_usage import NOTHING, wire_usage
 
 DONE = b"data: [DONE]\n\n"
 Raw = msgspec.Raw
+# `format` of an entry of `reasoning_details`: reasoning that OpenAI's model has sealed, which only it can read.
+OPENAI_SEALED: Final = "openai-responses-v1"
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
 
@@ -39,6 +41,11 @@ class Message(msgspec.Struct):
     @property
     def has_name(self) -> bool:
         return bytes(self.name) not in NOTHING
+
+    @property
+    def is_tool_result(self) -> bool:
+        """Whether it brings back what a tool said, so that a request ending on it continues a loop."""
+        return self.role in ("tool", "function")
 
     def text(self) -> str:
         """Its text parts, joined."""
@@ -78,6 +85,9 @@ class ChatHead(msgspec.Struct):
     temperature: Raw = msgspec.Raw(b"null")
     stop: Raw = msgspec.Raw(b"null")
     modalities: Raw = msgspec.Raw(b"null")
+    logprobs: Raw = msgspec.Raw(b"null")
+    reasoning_effort: Raw = msgspec.Raw(b"null")
+    thinking: Raw = msgspec.Raw(b"null")
 
 
 class Delta(msgspec.Struct):
@@ -123,13 +133,17 @@ class Delta(msgspec.Struct):
         return "".join(part for part in (thought, spoken, self.refusal, called) if part)
 
 
-class _Function(msgspec.Struct):
+class _Called(msgspec.Struct):
+    """arguments: of a function. input: of a custom tool."""
+
     name: str | None = None
     arguments: str | None = None
+    input: str | None = None
 
 
 class _ToolCall(msgspec.Struct):
-    function: _Function | None = None
+    function: _Called | None = None
+    custom: _Called | None = None
 
 
 _decode_calls = msgspec.json.Decoder(list[_ToolCall]).decode
@@ -140,10 +154,10 @@ def call_text(tool_calls: Raw) -> str:
     if bytes(tool_calls) in NOTHING:
         return ""
     try:
-        functions = [call.function for call in _decode_calls(tool_calls) if call.function is not None]
+        called = [one for call in _decode_calls(tool_calls) if (one := call.function or call.custom) is not None]
     except msgspec.DecodeError:
         return bytes(tool_calls).decode(errors="replace")
-    return "".join((function.name or "") + (function.arguments or "") for function in functions)
+    return "".join((one.name or "") + (one.arguments or "") + (one.input or "") for one in called)
 
 
 class Choice(msgspec.Struct):
@@ -167,6 +181,17 @@ class _Service(msgspec.Struct):
     service_tier: Raw = Raw(b"null")
 
 
+MODEL_CHARS_MAX = 256
+MODEL_LENGTH: Final = len("model")
+
+
+def check_model(name: str) -> None:
+    """Raises ClientError for a model's name that is too long to stand in errors, logs and the ledger."""
+    if len(name) > MODEL_CHARS_MAX:
+        message = f"`model` has {len(name)} characters, no name has more than {MODEL_CHARS_MAX}: {name[:40]!r}…"
+        raise ClientError(message, code="invalid_model", param="model")
+
+
 _decode_head = msgspec.json.Decoder(ChatHead).decode
 _decode_service = msgspec.json.Decoder(_Service).decode
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
@@ -178,8 +203,13 @@ WELL_FINISHED = ("stop", "tool_calls", "function_call")
 
 
 def worst_finish(one: str | None, other: str | None) -> str | None:
-    """Of two finish_reasons of an answer (it may have several choices) the one that says that something is missing."""
-    return other if one is None or (other is not None and one in WELL_FINISHED) else one
+    """Of two finish_reasons of an answer (it may have several choices) the one that says that something is missing.
+
+    "" is none: some servers (Ollama, SGLang, GLM) have had it where OpenAI's have null.
+    """
+    if not other:
+        return one or None
+    return other if not one or one in WELL_FINISHED else one
 
 
 def read_service_tier(data: bytes) -> Raw:
@@ -209,9 +239,12 @@ def read_chunk(data: bytes) -> Chunk:
 def patched_body(body: bytes, model: str, *, wants_usage: bool) -> bytes:
     """The request for one target: its own model id, and usage asked for when it is streamed.
 
-    Everything else keeps its bytes, which is also a fraction of the cost of parsing and dumping the whole.
+    Everything else keeps its bytes, which is also a fraction of the cost of parsing and dumping the whole. But for another
+    `Model`: a server that reads names in any case would take that one, which nobody has routed or priced.
     """
     fields: dict[str, Raw] = _decode_raw(body)
+    for name in [name for name in fields if len(name) == MODEL_LENGTH and name != "model" and name.lower() == "model"]:
+        del fields[name]
     fields["model"] = Raw(_encode(model))
     if wants_usage:
         options: bytes = bytes(fields.get("stream_options", Raw(b"null")))

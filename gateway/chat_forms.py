@@ -12,6 +12,7 @@ from gateway.usage import Usage
 from gateway.wire_usage import wire_usage
 
 _NOT_IN_DELTA = frozenset({"message", "finish_reason", "index", "logprobs"})
+_NUMBERED = ("annotations", "reasoning_details", "thinking_blocks")  # lists whose entries, in a stream, tell their place in them
 
 
 def to_events(body: bytes) -> bytes:
@@ -27,8 +28,9 @@ def to_events(body: bytes) -> bytes:
             message["tool_calls"] = [{"index": i, **call} for i, call in enumerate(calls)]
         delta = {k: v for k, v in message.items() if v is not None}
         rest = {k: v for k, v in choice.items() if k not in _NOT_IN_DELTA}
-        said = {"index": index, "delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None, **rest}
-        last = {"index": index, "delta": {}, "logprobs": None, "finish_reason": choice.get("finish_reason")}
+        said = {"index": index, "delta": delta, "logprobs": choice.get("logprobs"), "finish_reason": None}
+        # What stands beside the finish_reason tells more of it: the text that ended the answer, as vLLM and SGLang do.
+        last = {"index": index, "delta": {}, "logprobs": None, "finish_reason": choice.get("finish_reason"), **rest}
         events += [sse({**head, "choices": [said]}), sse({**head, "choices": [last]})]
     return b"".join(events)
 
@@ -77,7 +79,10 @@ def _add_choice(into: dict[str, Any], choice: dict[str, Any]) -> None:
         kept = into.setdefault("logprobs", {})
         for key, value in logprobs.items():
             kept[key] = (kept.get(key) or []) + value if isinstance(value, list) else value
-    into.update({k: v for k, v in choice.items() if k not in ("delta", "logprobs", "index") and v is not None})
+    rest = {k: v for k, v in choice.items() if k not in ("delta", "logprobs", "index") and v is not None}
+    if rest.get("finish_reason") == "":  # which is none, and may come behind the one there is
+        del rest["finish_reason"]
+    into.update(rest)
 
 
 def _joined(kept: str | list[Any], more: str | list[Any]) -> str | list[Any]:
@@ -94,15 +99,24 @@ def _parts(content: str | list[Any]) -> list[Any]:
 
 
 def _add_call(calls: dict[int, dict[str, Any]], call: dict[str, Any]) -> None:
-    """Merge one fragment of a tool call; `arguments` arrive in pieces."""
+    """Merge one fragment of a tool call; `arguments`, and a custom tool's `input`, arrive in pieces."""
     kept = calls.setdefault(call.get("index", len(calls)), {})
     for key, value in call.items():
         if key == "function":
             function = kept.setdefault("function", {"name": "", "arguments": ""})
-            function["name"] += value.get("name") or ""
+            function["name"] = added_name(function["name"], value.get("name") or "")
             function["arguments"] += value.get("arguments") or ""
+        elif key == "custom":
+            custom = kept.setdefault("custom", {"name": "", "input": ""})
+            custom["name"] = added_name(custom["name"], value.get("name") or "")
+            custom["input"] += value.get("input") or ""
         elif key != "index" and value is not None:
             kept[key] = value
+
+
+def added_name(name: str, more: str) -> str:
+    """A call's name with what a stream adds to it: a piece, or the whole of it again, as some servers do in every event."""
+    return name if more == name else name + more
 
 
 def _finished(index: int, choice: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +125,9 @@ def _finished(index: int, choice: dict[str, Any]) -> dict[str, Any]:
     message = {"role": "assistant", "content": None, **message}
     if calls:
         message["tool_calls"] = [calls[i] for i in sorted(calls)]
+    for name in _NUMBERED:
+        if isinstance(entries := message.get(name), list):
+            message[name] = [_without_index(entry) for entry in entries]
     rest = {k: v for k, v in choice.items() if k not in ("message", "logprobs", "finish_reason")}
     return {
         "index": index,
@@ -119,3 +136,7 @@ def _finished(index: int, choice: dict[str, Any]) -> dict[str, Any]:
         "finish_reason": choice.get("finish_reason"),
         **rest,
     }
+
+
+def _without_index(entry: Any) -> Any:
+    return {key: value for key, value in entry.items() if key != "index"} if isinstance(entry, dict) else entry

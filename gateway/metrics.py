@@ -30,6 +30,7 @@ COUNTERS: Final = {
     "turnout_alerts": ("Alerts of budgets, by what became of them.", ("outcome",)),
     "turnout_breaker_openings": ("Times calls to a model, or to a whole provider, were stopped.", ("breaker",)),
     "turnout_limits_failures": ("Calls of the limits' store that failed.", ("cause",)),
+    "turnout_responses_failures": ("Calls of the responses' store that failed.", ("cause",)),
 }
 # By name: help, label, and what is told of several processes' values: the worst of them, or their sum.
 GAUGES: Final[dict[str, tuple[str, str, Callable[[float, float], float]]]] = {
@@ -91,6 +92,10 @@ class Metrics(Collector):
     def limits_failed(self, cause: str) -> None:
         """cause: of a StoreUnavailable."""
         self._count("turnout_limits_failures", (cause,))
+
+    def responses_failed(self, cause: str) -> None:
+        """cause: of a StoreUnavailable."""
+        self._count("turnout_responses_failures", (cause,))
 
     def budget_reached(self, budget: str) -> None:
         """budget: a rule of the policy, in its words."""

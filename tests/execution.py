@@ -16,7 +16,7 @@ from gateway.policy.catalog import Model
 from gateway.policy.failover import PLAIN, Failover
 from gateway.policy.model import AcceptRule, CacheRule, Plan, Retry, Timeouts
 from gateway.providers.base import Call, Exchange, Piece
-from gateway.request import ChatRequest
+from gateway.request import ChatRequest, DialectName
 from gateway.running import Target
 from gateway.usage import Usage
 
@@ -53,6 +53,8 @@ class Scripted:
     "ok" is a complete answer in the form that the caller wants; a list is what the exchange gives: seconds to wait,
     pieces, errors; "hang" never answers; an error alone is raised on opening.
     """
+
+    dialects: frozenset[DialectName] = frozenset()
 
     def __init__(self, *script: Sequence[Step] | UpstreamError | str) -> None:
         self._script = script

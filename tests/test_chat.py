@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.chat import (
+    call_text,
     completion,
     decode_body,
     patched_body,
@@ -21,7 +22,7 @@ from gateway.chat import (
 )
 from gateway.chat_forms import assemble, to_events
 from gateway.errors import ClientError
-from gateway.providers.sse import EventParser, event_data
+from gateway.sse import EventParser, event_data
 from gateway.usage import Usage
 from gateway.wire_usage import wire_usage
 
@@ -37,6 +38,12 @@ USAGES = st.builds(Usage, *[st.integers(0, 10**6)] * 5)
 
 def raw(body: bytes) -> dict[str, bytes]:
     return {k: bytes(v) for k, v in msgspec.json.decode(body, type=dict[str, msgspec.Raw]).items()}
+
+
+@pytest.mark.parametrize("name", ["Model", "MODEL", "mOdEl"])
+def test_a_patched_body_names_one_model_whatever_the_case(name: str) -> None:
+    body = f'{{"{name}": "dear", "model": "auto", "Models": ["a"], "n": 1.0}}'.encode()
+    assert patched_body(body, "cheap", wants_usage=False) == b'{"model":"cheap","Models":["a"],"n":1.0}'
 
 
 @given(OBJECT, TEXT, st.booleans(), st.integers(0, 4))
@@ -265,9 +272,27 @@ def test_an_answer_with_several_ends_counts_as_the_worst_of_them() -> None:
     assert worst_finish(None, "stop") == worst_finish("stop", None) == "stop"
     assert worst_finish("length", "stop") == worst_finish("stop", "length") == "length"
     assert worst_finish("stop", "tool_calls") == "tool_calls"
+    assert worst_finish("", "stop") == worst_finish("stop", "") == "stop"
+    assert worst_finish(None, "") is None
 
 
 def test_a_body_that_cannot_be_read_whole_is_the_callers_fault() -> None:
     with pytest.raises(ClientError) as caught:
         decode_body(b'{"model": "m", "x": 1e999}')
     assert caught.value.code == "invalid_json"
+
+
+def test_text_of_a_custom_tools_call_counts() -> None:
+    call = {"index": 0, "id": "1", "type": "custom", "custom": {"name": "run", "input": "print(1)"}}
+    assert call_text(msgspec.Raw(msgspec.json.encode([call]))) == "runprint(1)"
+
+
+def test_input_of_a_custom_tools_call_is_put_together() -> None:
+    calls: list[dict[str, Any]] = [
+        {"index": 0, "id": "1", "type": "custom", "custom": {"name": "run", "input": ""}},
+        {"index": 0, "custom": {"input": "print"}},
+        {"index": 0, "custom": {"input": "(1)"}},
+    ]
+    events = [sse({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}) for call in calls]
+    (said,) = json.loads(assemble(events))["choices"][0]["message"]["tool_calls"]
+    assert said == {"id": "1", "type": "custom", "custom": {"name": "run", "input": "print(1)"}}

@@ -13,7 +13,17 @@ import pytest
 
 from gateway.cli.main import parser
 from gateway.loading import load_router
-from gateway.policy import conditions, grammar, schema, schema_budgets, schema_cache, schema_limits, schema_models, schema_routes
+from gateway.policy import (
+    conditions,
+    grammar,
+    schema,
+    schema_budgets,
+    schema_cache,
+    schema_limits,
+    schema_models,
+    schema_responses,
+    schema_routes,
+)
 from tests.live_gateway import LiveGateway
 from tests.scenario.policies import one_model
 
@@ -133,6 +143,7 @@ def test_the_docs_explain_every_condition(name: str) -> None:
         schema_cache.CacheSpec,
         schema_cache.CacheSetup,
         schema_limits.LimitSpec,
+        schema_responses.ResponsesSpec,
         schema_budgets.BudgetSpec,
         schema_budgets.AlertsSpec,
         schema_routes.TimeoutsSpec,

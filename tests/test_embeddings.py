@@ -107,6 +107,10 @@ def test_vectors_come_in_the_order_of_their_items() -> None:
     assert read_answer(json.dumps({"data": without}).encode()).vectors(2) == [b'"AAA="', b'"BBB="']
 
 
+def test_only_vector_is_that_of_the_only_input_whatever_its_number() -> None:
+    assert read_answer(json.dumps({"data": [{"index": 31, "embedding": [1.5]}]}).encode()).vectors(1) == [b"[1.5]"]
+
+
 @pytest.mark.parametrize(
     "data",
     [

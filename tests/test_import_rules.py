@@ -24,9 +24,11 @@ LAYERS: list[list[str]] = [
         "gateway.redis_link",
         "gateway.redis_script",
         "gateway.redis_url",
+        "gateway.offload",
         "gateway.settling",
         "gateway.shared_metrics",
         "gateway.store_guard",
+        "gateway.unpriced",
         "gateway.usage",
     ],
     ["gateway.policy"],
@@ -41,13 +43,16 @@ LAYERS: list[list[str]] = [
         "gateway.prompt",
         "gateway.reply",
         "gateway.request",
+        "gateway.sse",
         "gateway.settings",
         "gateway.tenant",
+        "gateway.tool_ids",
         "gateway.wire_usage",
     ],
     ["gateway.pricing"],
     # The rooms.
     [
+        "gateway.dialects",
         "gateway.answers",
         "gateway.cache",
         "gateway.health",
@@ -58,6 +63,7 @@ LAYERS: list[list[str]] = [
         "gateway.pii",
         "gateway.prompts",
         "gateway.providers",
+        "gateway.responses",
         "gateway.sessions",
         "gateway.workers",
     ],
@@ -77,8 +83,10 @@ LAYERS: list[list[str]] = [
     ["gateway.fleet", "gateway.router"],
     ["gateway.loading", "gateway.matching", "gateway.runtime"],
     ["gateway.affording", "gateway.caching"],
-    ["gateway.embeddings_pipeline", "gateway.pipeline", "gateway.reload"],
+    ["gateway.frame", "gateway.reload"],
+    ["gateway.embeddings_pipeline", "gateway.pipeline"],
     ["gateway.edge"],
+    ["gateway.adapters", "gateway.front"],
     ["gateway.app"],
     ["gateway.cli"],
 ]
@@ -88,6 +96,7 @@ BACKENDS = {
     "cache": {"memory", "redis"},
     "keys": {"sqlite", "postgres"},
     "ledger": {"sqlite", "postgres"},
+    "responses": {"memory", "redis"},
 }
 FOREIGN = {  # a library to the modules that may import it
     "aiohttp": {"gateway.providers.http"},
@@ -107,17 +116,26 @@ FOREIGN = {  # a library to the modules that may import it
         "gateway.policy.schema_failover",
         "gateway.policy.schema_limits",
         "gateway.policy.schema_models",
+        "gateway.policy.schema_responses",
         "gateway.policy.schema_routes",
         "gateway.policy.problems",
         "gateway.policy.compile",
     },
     "fastapi": {
         "gateway.app",
+        "gateway.front",
         "gateway.edge.admin",
         "gateway.edge.admin_budgets",
         "gateway.edge.api",
         "gateway.edge.feedback",
+        "gateway.edge.kept_by_provider",
+        "gateway.edge.kept_chat",
+        "gateway.edge.messages_tokens",
         "gateway.edge.metrics",
+        "gateway.edge.models",
+        "gateway.edge.openapi",
+        "gateway.edge.responses",
+        "gateway.edge.responses_tokens",
     },
     "prometheus_client": {"gateway.metrics"},
     "redis": {"gateway.redis_link"},
@@ -269,7 +287,7 @@ def test_foreign_library_is_confined(library: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_only_the_app_and_the_command_line_name_backends(name: str) -> None:
-    if name == "gateway.app" or room_of(name) == "gateway.cli":
+    if name in ("gateway.app", "gateway.adapters") or room_of(name) == "gateway.cli":
         return
     for other in GRAPH[name]:
         _, _, last = other.rpartition(".")

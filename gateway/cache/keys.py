@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from gateway.cache.base import CacheKey
 from gateway.chat import decode_body
 from gateway.policy.model import CacheScope
-from gateway.request import ChatRequest
+from gateway.request import COMPLETIONS, ChatRequest
 from gateway.tenant import Tenant
 
 # Fields that say how an answer is delivered or who is billed, not what it is.
 NOT_IN_KEY = frozenset({"model", "stream", "stream_options", "user", "metadata", "store", "service_tier", "safety_identifier"})
+
+# Two names of one field: OpenAI's older one, which Anthropic's dialect becomes as well, and the newer one, of Responses.
+_RENAMED: Final = {"max_completion_tokens": "max_tokens"}
 
 
 def cache_key(request: ChatRequest, tenant: Tenant, scope: CacheScope, route: str, target: str, space: str = "") -> CacheKey:
@@ -27,8 +30,10 @@ def cache_key(request: ChatRequest, tenant: Tenant, scope: CacheScope, route: st
     messages: list[Any] = fields.pop("messages")
     last = messages[-1]
     question = _question(last) if last.get("role") == "user" else None
-    rest = {k: _plain(v) for k, v in fields.items() if k not in NOT_IN_KEY}
+    rest = {_RENAMED.get(k, k): _plain(v) for k, v in fields.items() if k not in NOT_IN_KEY}
     context = [owner(tenant, scope), route, target, rest, messages[:-1]]
+    if request.dialect == COMPLETIONS:  # whose answers go on from the prompt; in the other dialects they are answers to it
+        context.append(COMPLETIONS)
     if question is not None:
         context.append({k: v for k, v in last.items() if k != "content"})
     partition = hashlib.sha256(msgspec.json.encode(context, order="sorted"))

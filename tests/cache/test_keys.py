@@ -11,7 +11,7 @@ from gateway.cache.base import CacheKey
 from gateway.cache.keys import cache_key
 from gateway.chat import read_head
 from gateway.policy.model import CacheScope
-from gateway.request import ChatRequest
+from gateway.request import CHAT, ChatRequest, DialectName
 from gateway.tenant import Tenant
 
 ME = Tenant(key="me")
@@ -20,10 +20,15 @@ BASE: dict[str, Any] = {"model": "auto", "messages": [{"role": "system", "conten
 
 
 def key_of(
-    body: dict[str, Any] | str, tenant: Tenant = ME, scope: CacheScope = "key", route: str = "r", target: str = "p/m"
+    body: dict[str, Any] | str,
+    tenant: Tenant = ME,
+    scope: CacheScope = "key",
+    route: str = "r",
+    target: str = "p/m",
+    dialect: DialectName = CHAT,
 ) -> CacheKey:
     raw = (body if isinstance(body, str) else json.dumps(body)).encode()
-    return cache_key(ChatRequest("id", raw, read_head(raw)), tenant, scope, route, target)
+    return cache_key(ChatRequest("id", raw, read_head(raw), dialect), tenant, scope, route, target)
 
 
 @pytest.mark.parametrize(
@@ -107,3 +112,14 @@ def test_a_picture_is_part_of_the_exact_key() -> None:
         return key_of({**BASE, "messages": [{"role": "user", "content": parts}]})
 
     assert asks("a").exact != asks("b").exact
+
+
+def test_callers_of_all_dialects_share_answers_but_not_what_goes_on_from_a_prompt() -> None:
+    assert key_of(BASE, dialect="anthropic_messages") == key_of(BASE, dialect="openai_responses") == key_of(BASE)
+    goes_on, chat = key_of(BASE, dialect="openai_completions"), key_of(BASE)
+    assert goes_on.exact != chat.exact
+    assert goes_on.partition != chat.partition
+
+
+def test_both_names_of_an_answers_length_are_one() -> None:
+    assert key_of({**BASE, "max_tokens": 9}) == key_of({**BASE, "max_completion_tokens": 9}) != key_of(BASE)

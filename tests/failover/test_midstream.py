@@ -15,7 +15,7 @@ from gateway.policy.failover import Failover, HedgeRule
 from gateway.policy.model import Timeouts
 from gateway.providers.base import Piece
 from gateway.providers.pieces import piece_of
-from gateway.providers.sse import EventParser, event_data
+from gateway.sse import EventParser, event_data
 from tests.execution import Bench, Scripted, fault
 from tests.virtual_time import run
 
