@@ -56,7 +56,8 @@ def test_a_plain_answer_with_instructions(gateway: str, upstream: Upstream, way:
     asked = upstream.last()
     native = {"by_responses": "/v1/responses"} if model == "gpt-4.1" else {}
     assert asked["path"] == native.get(way.__name__, PATHS[model])
-    assert seen.turns(asked)[0] == ("system", "Be brief.")
+    role, text = seen.turns(asked)[0]
+    assert role == "system" and text.endswith("Be brief.")  # to some models the framework says something of its own before it
 
 
 @WAYS
