@@ -33,6 +33,8 @@ class Gateway:
             await self.api(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        if speaks_anthropic(scope["path"], headers):
+            send = with_header(send, b"request-id", _fix_id(scope, headers))  # where its SDKs look for it
         try:
             self.entrance.admit(scope, headers)
         except ClientError as exc:
@@ -40,15 +42,8 @@ class Gateway:
             return
         is_list = scope["method"] == "GET" and scope["path"] == CHAT_PATH  # of those that a provider keeps
         hot = None if is_list else self.hot.get(scope["path"])
-        is_anthropics = speaks_anthropic(scope["path"], headers)
-        if hot is None or is_anthropics:
-            id_ = request_id(headers)
-            # The same for all who ask, as each would draw one of its own.
-            scope["headers"] = [*(h for h in scope["headers"] if h[0] != b"x-request-id"), (b"x-request-id", id_.encode())]
-            if is_anthropics:
-                send = with_header(send, b"request-id", id_)  # where its SDKs look for it
         if hot is None:
-            await self.api(scope, receive, with_header(send, b"x-request-id", id_))
+            await self.api(scope, receive, with_header(send, b"x-request-id", _fix_id(scope, headers)))
         elif scope["method"] == "POST":
             # Past FastAPI's router and exception middleware, which cost more than the decision itself.
             await hot(scope, receive, send)
@@ -57,9 +52,16 @@ class Gateway:
             await _refuse(scope, send, ClientError(message, status=405, code="method_not_allowed"), [("allow", "POST")])
 
 
+def _fix_id(scope: Scope, headers: dict[bytes, bytes]) -> str:
+    """The request's id, the same for all who ask from here on, as each would draw one of its own."""
+    id_ = request_id(headers)
+    scope["headers"] = [*(h for h in scope["headers"] if h[0] != b"x-request-id"), (b"x-request-id", id_.encode())]
+    headers[b"x-request-id"] = id_.encode()
+    return id_
+
+
 async def _refuse(scope: Scope, send: Send, error: ClientError, more: Headers | None = None) -> None:
     headers: dict[bytes, bytes] = dict(scope["headers"])
     id_ = request_id(headers)
     status, body, known = error_response(error, id_, error_body_at(scope["path"], headers))
-    ids = [(name, id_) for name in ("x-request-id", "request-id")[: 1 + speaks_anthropic(scope["path"], headers)]]
-    await respond(send, status, body, raw_headers([*ids, *known, *(more or [])]))
+    await respond(send, status, body, raw_headers([("x-request-id", id_), *known, *(more or [])]))

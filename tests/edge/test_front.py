@@ -1,0 +1,29 @@
+"""What every answer has, whoever gives it: one id, under the names that the client's SDK looks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live_gateway import LiveGateway
+from tests.scenario.policies import two_models
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGateway]:
+    with LiveGateway(tmp_path_factory.mktemp("front"), two_models(["ok"])) as live:
+        yield live
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/v1/messages"), ("POST", "/v1/messages"), ("GET", "/v1/messages/none")])
+def test_anthropics_clients_are_told_one_id(gateway: LiveGateway, method: str, path: str) -> None:
+    answer = gateway.http.request(method, path, json={"model": "auto"})
+    (id_,) = answer.headers.get_list("request-id")
+    assert answer.headers.get_list("x-request-id") == [id_]
+    assert answer.json()["request_id"] == id_
+
+
+def test_openais_are_told_theirs(gateway: LiveGateway) -> None:
+    answer = gateway.http.get("/v1/chat/none")
+    assert len(answer.headers.get_list("x-request-id")) == 1 and "request-id" not in answer.headers
