@@ -155,6 +155,13 @@ class ShuttingDown(Refused):
         super().__init__(message, status=503, code="shutting_down", retry_after_s=1)
 
 
+class InternalError(TurnoutError):
+    """A mistake of the gateway's own; only its log says more."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"internal error; the gateway's log has it under request {request_id}")
+
+
 class StoreUnavailable(Exception):
     """A store over the network cannot be asked just now. No caller sees it: whoever asks goes on without."""
 

@@ -20,7 +20,7 @@ from gateway.edge.chat_completions import read_request
 from gateway.edge.dialect import Incoming
 from gateway.edge.error_response import error_body_at, error_response
 from gateway.edge.request_headers import request_id
-from gateway.errors import ClientError, LedgerUnavailable, Refused, TurnoutError
+from gateway.errors import ClientError, InternalError, LedgerUnavailable, Refused, TurnoutError
 from gateway.ledger.base import Entry
 from gateway.ledger.writer import LedgerWriter
 from gateway.pricing.cost import usd
@@ -149,8 +149,7 @@ def render_errors(app: FastAPI) -> None:
         return rendered(request, LedgerUnavailable(f"{exc}; try again later"))
 
     async def mistakes(request: Request, exc: Exception) -> Response:
-        id_ = request_id(dict(request.scope["headers"]))
-        return rendered(request, TurnoutError(f"internal error; the gateway's log has it under request {id_}"))
+        return rendered(request, InternalError(request_id(dict(request.scope["headers"]))))
 
     app.add_exception_handler(Exception, mistakes)  # Starlette logs it besides
     app.add_exception_handler(ClientLeft, left)

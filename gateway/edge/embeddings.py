@@ -9,7 +9,6 @@ from gateway.dialects.base import Writer
 from gateway.dialects.chat_answer import ChatWriter
 from gateway.edge.dialect import Incoming
 from gateway.edge.json_body import read_json
-from gateway.edge.request_headers import read_headers
 from gateway.embeddings import DIALECT, EmbeddingsRequest, chat_head, read_head
 from gateway.errors import TurnoutError
 from gateway.offload import offloaded
@@ -36,17 +35,4 @@ class EmbeddingsDialect:
 def read_request(given: Incoming) -> EmbeddingsRequest:
     """Bytes to an EmbeddingsRequest. Raises ClientError that names the field and what is wrong with it."""
     head, items = read_json(given.body, read_head, "`model` and `input`")
-    said, tags = read_headers(given.headers), given.tenant.tags
-    return EmbeddingsRequest(
-        request_id=given.id,
-        body=given.body,
-        head=chat_head(head),
-        dialect=DIALECT,
-        forced_route=said.route,
-        tags={**tags, **said.tags},
-        session=said.session,
-        cache=said.cache,
-        cache_ttl_s=said.cache_ttl_s,
-        is_debug=said.is_debug,
-        items=items,
-    )
+    return given.request_as(EmbeddingsRequest, given.body, chat_head(head), DIALECT, None, items=items)

@@ -22,7 +22,7 @@ from gateway.edge.dialect import Dialect, Incoming
 from gateway.edge.error_response import error_response
 from gateway.edge.request_headers import request_id
 from gateway.edge.sink import HttpSink
-from gateway.errors import TurnoutError
+from gateway.errors import InternalError, TurnoutError
 from gateway.reply import ClientStalled, Sink
 from gateway.request import ChatRequest
 from gateway.tenant import Tenant
@@ -61,7 +61,7 @@ class Endpoint(Generic[R]):
             return
         except Exception:  # as below
             log.exception("request %s could not be read by a mistake of the gateway's", id_)
-            await self._refuse(send, id_, TurnoutError(f"internal error; the gateway's log has it under request {id_}"))
+            await self._refuse(send, id_, InternalError(id_))
             return
         writer = self.dialect.writer(request)
         answered = partial(self.dialect.answered, request, writer)

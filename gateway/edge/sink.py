@@ -9,7 +9,7 @@ from gateway.dialects.base import Writer
 from gateway.edge.asgi import Send, raw_headers, respond
 from gateway.edge.error_response import ErrorBody, error_response
 from gateway.edge.keep_alive import Pulse
-from gateway.errors import TurnoutError
+from gateway.errors import InternalError, TurnoutError
 from gateway.reply import Closing, Headers
 
 # A stream whose first content takes longer than this begins without it: proxies commonly close what is silent for a minute.
@@ -87,7 +87,7 @@ class HttpSink:
 
     async def crash(self) -> None:
         """A mistake of ours: a 500, or the end of the stream without its terminator."""
-        error = TurnoutError(f"internal error; the gateway's log has it under request {self._id}")
+        error = InternalError(self._id)
         if not self._has_begun:
             await self.fail(error, [("x-request-id", self._id)])
         elif not self.is_complete:
