@@ -73,7 +73,7 @@ class Supervisor:
         self._failed = 0
 
     async def run(self) -> int:
-        """Until SIGTERM or SIGINT, which every worker is sent as SIGTERM; the exit status."""
+        """Until SIGTERM or SIGINT, which ends every worker in good order, a second one at once; the exit status."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
@@ -89,11 +89,13 @@ class Supervisor:
         return 1 if self._failed else 0
 
     def _stop(self) -> None:
+        # The second one ends their grace time. It is another signal: two of a kind are one to a worker that is busy just then.
+        number = signal.SIGINT if self._stopping.is_set() else signal.SIGTERM
         if not self._stopping.is_set():
             log.info("stopping %d workers", len(self._workers))
         self._stopping.set()
         for worker in self._workers:
-            worker.signal(signal.SIGTERM)  # the second one ends its grace time
+            worker.signal(number)
 
     async def _end(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         _, late = await asyncio.wait(tasks, timeout=self._settings.grace_s + KILL_S)
@@ -117,7 +119,7 @@ class Supervisor:
                 status, how = 1, f"cannot be started: {exc.strerror or exc}"
             if self._stopping.is_set():
                 # A signal that finds a worker before it serves, or after its last answer, ends it by itself.
-                self._failed += status not in (0, -signal.SIGTERM)
+                self._failed += status not in (0, -signal.SIGTERM, -signal.SIGINT)
             elif not self._first_settled.is_set():
                 self._refused = status
             else:

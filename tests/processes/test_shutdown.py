@@ -77,8 +77,11 @@ def test_a_second_signal_ends_the_grace_time_at_once(tmp_path: Path, workers: in
         async with gateway(tmp_path, policy=SLOW, workers=workers, TURNOUT_GRACE_S="60") as server, client(server) as http:
             stream = asyncio.create_task(ask(http, "the-one", is_stream=True))
             await asyncio.sleep(1)
+            assert (await http.get("/health/ready")).status_code == 200
             os.kill(server.pid, signal.SIGTERM)
-            await asyncio.sleep(0.5)
+            # The first must have been heard: two SIGTERM that wait for a busy process are one.
+            while "connection" not in (await http.get("/health/ready")).headers:  # on a connection from before
+                pass
             assert not stream.done()
             told = time.monotonic()
             os.kill(server.pid, second)
