@@ -32,6 +32,7 @@ log = logging.getLogger("turnout.edge")
 
 PROVIDER: Final = "x-turnout-provider"
 ID_CHARS_MAX: Final = 256
+SEGMENT: Final = "!$&'()*+,;=:@"  # what stands for itself in a step of a path (RFC 3986, 3.3), beside letters and digits
 CONNECT_S: Final = 5.0
 ANSWER_S: Final = 60.0  # of a whole answer, and until a stream begins
 IDLE_S: Final = 120.0
@@ -56,7 +57,7 @@ class KeptByProvider:
         found = chosen(self._current.now.policy, dialect, request.headers.get(PROVIDER))
         if found is None:
             return None
-        path = "".join("/" + urllib.parse.quote(step, safe="") for step in steps)
+        path = "".join("/" + urllib.parse.quote(step, safe=SEGMENT) for step in steps)
         return _Passed(OpenAIKept(found[0], self._http, found[1]), path, self._body_bytes_max)
 
 

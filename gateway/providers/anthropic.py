@@ -14,7 +14,7 @@ from gateway.providers.anthropic_events import AnthropicEvents, AnthropicWhole, 
 from gateway.providers.anthropic_request import anthropic_body
 from gateway.providers.base import Call, Exchange
 from gateway.providers.event_stream import EventStream, brings_events
-from gateway.providers.http import HttpClient, HttpResponse, addressed
+from gateway.providers.http import Destination, HttpClient, HttpResponse, addressed
 from gateway.providers.refusal import refusal
 from gateway.providers.token_counting import read_counted
 from gateway.request import DialectName, Native
@@ -50,13 +50,13 @@ class AnthropicProvider:
         self._headers = {"content-type": "application/json", "anthropic-version": VERSION, **named}
         if api_key:
             self._headers["x-api-key"] = api_key
+        self._destination = http.destination(self._url, self._headers)
         self.unavailable = unavailable
 
     async def open(self, call: Call) -> Exchange:
         is_stream, is_native = call.request.is_stream, call.native is not None
-        headers, body = await self._said(call)
-        url = self._url if call.native is None else addressed(self._url, call.native.query)
-        response = await self._http.post(url, headers, body, connect_s=call.connect_s, sending=call.sending)
+        destination, body = await self._said(call)
+        response = await self._http.ask(destination, body, connect_s=call.connect_s, sending=call.sending)
         try:
             if response.status != 200:
                 error = await response.read_error()
@@ -85,13 +85,15 @@ class AnthropicProvider:
     async def aclose(self) -> None:
         """The client belongs to whoever made it."""
 
-    async def _said(self, call: Call) -> tuple[dict[str, str], bytes]:
-        """Headers and body of the request: the caller's own, where it came in this dialect."""
-        if call.native is not None:
+    async def _said(self, call: Call) -> tuple[Destination, bytes]:
+        """Address, headers and body of the request: the caller's own, where it came in this dialect."""
+        native = call.native
+        if native is not None:
             patch = functools.partial(patched_body, model=call.model.id, wants_usage=False)
-            return self._with_callers(call.native), await offloaded(patch, call.native.body)
+            destination = self._http.destination(addressed(self._url, native.query), self._with_callers(native))
+            return destination, await offloaded(patch, native.body)
         translate = functools.partial(anthropic_body, model_id=call.model.id, is_stream=call.request.is_stream)
-        return self._headers, await offloaded(translate, call.request.body)
+        return self._destination, await offloaded(translate, call.request.body)
 
     def _with_callers(self, native: Native) -> dict[str, str]:
         """The configured headers and the caller's, whose version it is that the body was written for. Betas add up."""

@@ -21,10 +21,10 @@ class OpenAIEmbeddings:
 
     def __init__(self, name: str, http: HttpClient, spec: OpenAIProvider, *, unavailable: str | None = None) -> None:
         self._name, self._http, self._api_key = name, http, spec.api_key
-        self._url = spec.base_url.rstrip("/") + "/embeddings"
-        self._headers = {"content-type": "application/json", **spec.headers}
+        headers = {"content-type": "application/json", **spec.headers}
         if spec.api_key:
-            self._headers["authorization"] = f"Bearer {spec.api_key}"
+            headers["authorization"] = f"Bearer {spec.api_key}"
+        self._destination = http.destination(spec.base_url.rstrip("/") + "/embeddings", headers)
         self.unavailable = unavailable
 
     async def open(self, call: Call) -> Exchange:
@@ -46,7 +46,7 @@ class OpenAIEmbeddings:
         """The client belongs to whoever made it."""
 
     async def _post(self, body: bytes, connect_s: float, sending: Sending | None = None) -> HttpResponse:
-        response = await self._http.post(self._url, self._headers, body, connect_s=connect_s, sending=sending)
+        response = await self._http.ask(self._destination, body, connect_s=connect_s, sending=sending)
         try:
             if response.status != 200:
                 error = await response.read_error()
