@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
-
-from fastapi import FastAPI
 
 from gateway.draining import Drain
 from gateway.edge.asgi import Receive, Scope, Send, raw_headers, respond, with_header
@@ -12,6 +12,9 @@ from gateway.edge.auth import Entrance
 from gateway.edge.chat_completions import CHAT_PATH
 from gateway.edge.endpoint import Endpoint
 from gateway.edge.error_response import error_body_at, error_response, speaks_anthropic
+from gateway.edge.http_exchange import HttpExchange
+from gateway.edge.late_api import LateApi
+from gateway.edge.lifespan import run_lifespan
 from gateway.edge.request_headers import request_id
 from gateway.errors import ClientError
 from gateway.keys.directory import Directory
@@ -20,17 +23,27 @@ from gateway.runtime import CurrentRuntime
 
 
 class Gateway:
-    """hot: by path, the endpoints that are asked past FastAPI. current: None until the lifespan has begun."""
+    """lifespan: opens what is served, and closes it. Until it is entered, `current` and `api` are None, and nothing is hot.
 
-    def __init__(self, api: FastAPI, directory: Directory, entrance: Entrance) -> None:
-        self.api, self.directory, self.entrance = api, directory, entrance
+    hot: by path, the endpoints that are asked past FastAPI. api: all others.
+    """
+
+    def __init__(
+        self, lifespan: Callable[[], AbstractAsyncContextManager[None]], directory: Directory, entrance: Entrance
+    ) -> None:
+        self.lifespan, self.directory, self.entrance = lifespan, directory, entrance
+        self.api: LateApi | None = None
         self.drain = Drain()
         self.hot: dict[str, Endpoint[Any]] = {}
         self.current: CurrentRuntime | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await run_lifespan(self.lifespan(), receive, send)
+            return
+        assert self.api is not None, "a server serves within the lifespan"
         if scope["type"] != "http":
-            await self.api(scope, receive, send)
+            await self.api(scope, receive, send)  # which closes a websocket
             return
         headers = dict(scope["headers"])
         if speaks_anthropic(scope["path"], headers):
@@ -50,6 +63,15 @@ class Gateway:
         else:
             message = f"{scope['method']} {scope['path']}: this endpoint answers POST alone"
             await _refuse(scope, send, ClientError(message, status=405, code="method_not_allowed"), [("allow", "POST")])
+
+    def admit(self, exchange: HttpExchange) -> None:
+        """Let a request in that was not asked over ASGI. Raises ClientError."""
+        exchange.id = request_id(exchange.headers)
+        if speaks_anthropic(exchange.path, exchange.headers):
+            exchange.told = [("request-id", exchange.id)]
+        tenant = self.entrance.caller(exchange.path, exchange.headers)
+        assert tenant is not None, "hot routes are for callers"
+        exchange.tenant = tenant
 
 
 def _fix_id(scope: Scope, headers: dict[bytes, bytes]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,8 +49,8 @@ class Sink(Protocol):
         """A stream starts."""
         ...
 
-    async def events(self, data: bytes, native: bytes = b"") -> None:
-        """Whole stream events."""
+    def events(self, data: bytes, native: bytes = b"") -> Awaitable[None] | None:
+        """Whole stream events. To be awaited unless it is None, as it is while the client takes all that comes."""
         ...
 
     async def end(self, closing: Closing) -> None:

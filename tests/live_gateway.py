@@ -14,6 +14,7 @@ import httpx
 import uvicorn
 
 from gateway.app import build_app
+from gateway.cli.server import config
 from gateway.settings import Settings
 
 START_S = 20.0
@@ -33,10 +34,7 @@ class LiveGateway:
 
     def __enter__(self) -> LiveGateway:
         self.app = build_app(self.settings)
-        config = uvicorn.Config(
-            self.app, loop="uvloop", http="httptools", lifespan="on", log_config=None, timeout_graceful_shutdown=5
-        )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(self.served_with())
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._listener]}, daemon=True)
         self._thread.start()
         until = time.monotonic() + START_S
@@ -52,6 +50,12 @@ class LiveGateway:
         self._thread.join(30)
         self._listener.close()
         assert not self._thread.is_alive(), "the gateway did not stop"
+
+    def served_with(self) -> uvicorn.Config:
+        """uvicorn's configuration: as `turnout serve` has it."""
+        served_with = config(self.app)
+        served_with.timeout_graceful_shutdown = 5
+        return served_with
 
     def chat(self, prompt: str = "hello", *, headers: dict[str, str] | None = None, **fields: Any) -> httpx.Response:
         """One chat request, not streamed unless `stream=True` is given (then the whole stream is read)."""

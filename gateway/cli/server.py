@@ -10,8 +10,8 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.edge.connection import Connection
 from gateway.front import Gateway
 
 log = logging.getLogger("turnout.serve")
@@ -33,7 +33,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: Gateway, grace_s: float, on_ready: Callable[[], None], leash: socket.socket | None = None) -> None:
         """on_ready: called once, when requests are served. leash: of a worker, which ends when the other end is closed."""
-        super().__init__(_config(app))
+        super().__init__(config(app))
         self._app, self._grace_s, self._on_ready, self._leash = app, grace_s, on_ready, leash
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -71,8 +71,8 @@ class Server(uvicorn.Server):
         self.config.encoded_headers = [*self.config.encoded_headers, (b"connection", b"close")]
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         for connection in list(self.server_state.connections):
-            assert isinstance(connection, HttpToolsProtocol), "_config says so"
-            if connection.cycle is not None and not connection.cycle.response_complete:
+            assert isinstance(connection, Connection), "config says so"
+            if connection.answering is not None:
                 connection.shutdown()  # which lets the answer end
 
     async def _break_off(self) -> None:
@@ -80,14 +80,16 @@ class Server(uvicorn.Server):
         if count:
             why = "at the second signal" if self.force_exit else f"after the grace time of {self._grace_s:g} s"
             log.warning("%d answers in flight were broken off %s", count, why)
-        tasks = set(self.server_state.tasks)
-        if not tasks:
-            return
-        _, late = await asyncio.wait(tasks, timeout=END_S)
+        tasks, late = set(self.server_state.tasks), set[asyncio.Task[None]]()
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=END_S)
+        connections = [c for c in self.server_state.connections if isinstance(c, Connection)]
+        count = len(late) + sum(connection.is_owed_a_body for connection in connections)
+        if count:
+            log.error("%d requests did not end and were cut", count)
+        for connection in connections:
+            connection.transport.abort()  # ends what waits for the client to send or to read
         if late:
-            log.error("%d requests did not end and were cut", len(late))
-            for connection in list(self.server_state.connections):
-                connection.transport.abort()  # ends what waits for the client to send or to read
             _, late = await asyncio.wait(late, timeout=LINGER_S)
         for task in late:
             task.cancel()
@@ -111,11 +113,12 @@ class Server(uvicorn.Server):
         self.handle_exit(signal.SIGTERM, None)
 
 
-def _config(app: Gateway) -> uvicorn.Config:
+def config(app: Gateway) -> uvicorn.Config:
+    """What this application is served with."""
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=Connection,
         lifespan="on",
         ws="none",
         access_log=False,

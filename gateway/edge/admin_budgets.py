@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request
 
-from gateway.budgets.budgets import Budgets, Standing
+from gateway.budgets.budgets import Budgets
 from gateway.edge.auth import Operator
+from gateway.edge.standing_json import standing_json
 
 
 def budget_routes(budgets: Budgets, operator: Operator) -> APIRouter:
@@ -22,22 +22,3 @@ def budget_routes(budgets: Budgets, operator: Operator) -> APIRouter:
         return {"problem": budgets.problem, "budgets": [standing_json(one) for one in await budgets.standings()]}
 
     return router
-
-
-def standing_json(standing: Standing) -> dict[str, Any]:
-    """As the API and the command show it; money in nano-USD and in dollars."""
-    rule, state = standing.rule, standing.state
-    fields: dict[str, Any] = {
-        "budget": rule.place,
-        "per": rule.kind,
-        "holder": state.account.name,
-        "period": str(rule.period),
-        "at": rule.at,
-        "then": {"route": rule.route} if rule.then == "route" else rule.then,
-        "spent_nusd": state.spent_nusd,
-        "reserved_nusd": state.reserved_nusd,
-        "limit_nusd": rule.limit_nusd,
-    }
-    fields |= {f"{name}_usd": fields[f"{name}_nusd"] / 1e9 for name in ("spent", "reserved", "limit")}
-    ends_at = None if standing.ends_at is None else datetime.fromtimestamp(standing.ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {**fields, "is_reached": state.standing_nusd >= rule.threshold_nusd, "ends_at": ends_at}

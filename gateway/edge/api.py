@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
 from fastapi import APIRouter, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from gateway.affording import afford
 from gateway.budgets.budgets import Budgets
-from gateway.draining import Drain
 from gateway.edge.asgi import ClientLeft, read_body
 from gateway.edge.auth import Entrance, tenant_of
 from gateway.edge.chat_completions import read_request
 from gateway.edge.dialect import Incoming
 from gateway.edge.error_response import error_body_at, error_response
 from gateway.edge.request_headers import request_id
+from gateway.edge.status import Status
 from gateway.errors import ClientError, InternalError, LedgerUnavailable, Refused, TurnoutError
-from gateway.ledger.base import Entry
+from gateway.ledger.base import Entry, as_fields
 from gateway.ledger.writer import LedgerWriter
 from gateway.pricing.cost import usd
 from gateway.runtime import CurrentRuntime
@@ -91,39 +90,6 @@ def api_routes(
     return router
 
 
-class Watched(Protocol):
-    """A part that says what is amiss with it; None when nothing is."""
-
-    @property
-    def problem(self) -> str | None: ...
-
-
-class Status:
-    """What `/health/ready` says. reload_error: why a changed policy was not taken."""
-
-    def __init__(self, current: CurrentRuntime, ledger: LedgerWriter, drain: Drain, cache: Sequence[Watched]) -> None:
-        """cache: the parts of the cache that may be away without a request failing."""
-        self._current, self._ledger, self._drain, self._cache = current, ledger, drain, cache
-        self.reload_error: str | None = None
-
-    def report(self) -> dict[str, Any]:
-        runtime = self._current.now
-        models = {name: c.unavailable or "ok" for name, c in runtime.candidates().items()}
-        problems = []
-        if self.reload_error is not None:
-            problems.append(f"the changed policy was not taken: {self.reload_error}")
-        problems += self._ledger.problems
-        problems += [part.problem for part in self._cache if part.problem is not None]
-        can_answer = any(state == "ok" for state in models.values())
-        status = "unavailable" if not can_answer else "degraded" if problems else "ok"
-        return {
-            "status": "draining" if self._drain.is_draining else status,
-            "policy": runtime.policy.hash,
-            "models": models,
-            "problems": problems,
-        }
-
-
 def render_errors(app: FastAPI) -> None:
     """Errors of these routes in the same shape as those of the hot one."""
 
@@ -160,7 +126,7 @@ def render_errors(app: FastAPI) -> None:
 
 def entry_json(entry: Entry) -> dict[str, Any]:
     """An entry as the API shows it: the ledger's fields, time as ISO 8601, and dollars beside nano-USD."""
-    fields: dict[str, Any] = msgspec.to_builtins(entry)
+    fields = as_fields(entry)
     fields["at"] = datetime.fromtimestamp(entry.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     fields["saved_nusd"] = entry.saved_nusd
     for name in ("cost", "baseline", "saved"):

@@ -1,4 +1,4 @@
-"""ASGI in and out for the hot route: bounded bodies, plain responses, and the watch for a client that leaves."""
+"""ASGI in and out: bounded bodies, plain responses, and the watch for a client that leaves."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
-from gateway.errors import ClientError
-from gateway.reply import ClientStalled
+from gateway.edge.body_bounds import BODY_S, DISCARD_FACTOR, check_encoding, late, too_large
+from gateway.edge.exchange import taken
+from gateway.edge.response_head import plain
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -16,24 +17,16 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 RawHeaders = list[tuple[bytes, bytes]]
 
-SEND_S = 60.0  # a client that reads nothing for this long is gone, whatever its connection says
-BODY_S = 60.0  # a client that takes longer to send its body than this is not waited for
-DISCARD_FACTOR = 4  # how much of a body that is too large is read, so that the client sees the answer
-
 
 class ClientLeft(Exception):
     """The client closed the connection before its request was complete."""
 
 
 def bounded(send: Send) -> Send:
-    """`send`, raising ClientStalled when the client takes longer than SEND_S to make room for a message."""
+    """`send`, raising ClientStalled when the client takes too long to make room for a message."""
 
     async def bounded_send(message: Message) -> None:
-        try:
-            async with asyncio.timeout(SEND_S):
-                await send(message)
-        except TimeoutError as exc:
-            raise ClientStalled from exc
+        await taken(send(message))
 
     return bounded_send
 
@@ -51,15 +44,12 @@ def with_header(send: Send, name: bytes, value: str) -> Send:
 
 async def read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: int) -> bytes:
     """The whole body. Raises ClientError (413, 408, 415) or ClientLeft."""
-    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-    if encoding not in (b"", b"identity"):
-        message = f"content-encoding: {encoding[:50].decode('latin-1')!r} is not read here; send the body as it is"
-        raise ClientError(message, status=415, code="unsupported_encoding")
+    check_encoding(headers)
     try:
         async with asyncio.timeout(BODY_S):
             return await _read_body(headers, receive, bytes_max)
     except TimeoutError as exc:
-        raise ClientError(f"the body did not arrive within {BODY_S:g} s", status=408, code="request_timeout") from exc
+        raise late() from exc
 
 
 async def _read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: int) -> bytes:
@@ -79,13 +69,7 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive, bytes_max: i
             break
     if size <= bytes_max:
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    said = headers.get(b"content-length", b"").decode("ascii", "replace")
-    raise ClientError(
-        f"the body has {said or f'more than {bytes_max}'} bytes, the limit is {bytes_max}; "
-        "send less, or raise TURNOUT_MAX_BODY_MB",
-        status=413,
-        code="request_too_large",
-    )
+    raise too_large(headers, bytes_max)
 
 
 async def run_while_connected(work: Coroutine[Any, Any, None], receive: Receive, is_answered: Callable[[], bool]) -> None:
@@ -125,11 +109,5 @@ async def respond(send: Send, status: int, body: bytes, headers: RawHeaders, con
 
 
 def raw_headers(headers: list[tuple[str, str]]) -> RawHeaders:
-    """Header values may quote what providers and policies say: anything that is not plain text is replaced."""
-    return [(name.encode("ascii"), _plain(value)) for name, value in headers]
-
-
-def _plain(value: str) -> bytes:
-    if value.isascii() and value.isprintable():
-        return value.encode("ascii")
-    return "".join(c if " " <= c <= "~" else "?" for c in value).encode("ascii")
+    """As ASGI has them; values become plain text."""
+    return [(name.encode("ascii"), plain(value).encode("ascii")) for name, value in headers]

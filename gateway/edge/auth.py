@@ -43,8 +43,11 @@ class Operator:
         self._key = key.encode("utf-8", "surrogateescape") if key else None
 
     def is_at_the_door(self, headers: dict[bytes, bytes]) -> bool:
+        """Whether the request is the operator's."""
+        return self.is_known_by(credential_of(headers))
+
+    def is_known_by(self, credential: bytes | None) -> bool:
         """Compared in constant time."""
-        credential = credential_of(headers)
         return self._key is not None and credential is not None and hmac.compare_digest(credential, self._key)
 
     def require(self, headers: dict[bytes, bytes]) -> None:
@@ -69,15 +72,18 @@ class Entrance:
 
     def admit(self, scope: Scope, headers: dict[bytes, bytes]) -> None:
         """Let the request in, and note in the scope whose it is. Raises ClientError (401, 403)."""
-        path: str = scope["path"]
+        tenant = self.caller(scope["path"], headers)
+        if tenant is not None:
+            scope[_TENANT] = tenant
+
+    def caller(self, path: str, headers: dict[bytes, bytes]) -> Tenant | None:
+        """Whose request this is; None for paths that are not for callers, once there are keys. Raises ClientError (401, 403)."""
         if self._directory.is_closed:
-            if path == KEYED or path.startswith(f"{KEYED}/"):
-                scope[_TENANT] = self._known(headers)
-            return
+            return self._known(headers) if path == KEYED or path.startswith(f"{KEYED}/") else None
         error = None if self._is_insecure else refused(headers)
         if error is not None:
             raise error
-        scope[_TENANT] = keyless_tenant(headers)
+        return keyless_tenant(headers)
 
     def sees(self, scope: Scope) -> str | None:
         """The key whose entries the caller may see; None: all of them.
@@ -100,6 +106,5 @@ class Entrance:
         return self._operator.is_at_the_door(headers) or is_here(scope.get("client"), headers)
 
     def _known(self, headers: dict[bytes, bytes]) -> Tenant:
-        if self._operator.is_at_the_door(headers):
-            return OPERATOR
-        return self._directory.tenant_of(credential_of(headers))
+        credential = credential_of(headers)
+        return OPERATOR if self._operator.is_known_by(credential) else self._directory.tenant_of(credential)

@@ -52,7 +52,7 @@ def kept_json(kept: Kept) -> dict[str, Any]:
         "model": answer.model,
         "provider": answer.provider,
         "form": answer.form,
-        "usage": msgspec.to_builtins(answer.usage),
+        "usage": msgspec.structs.asdict(answer.usage),
         "space": answer.space,
         "stored_at": _iso(answer.stored_at),
         "fresh_until": _iso(answer.fresh_until),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
+
+import msgspec
 
 from gateway.chat import ChatHead, check_model
 from gateway.dialects.base import Writer
-from gateway.edge.request_headers import read_headers
+from gateway.edge.request_headers import OURS, read_headers
 from gateway.errors import TurnoutError
 from gateway.request import CHAT, ChatRequest, DialectName, Native
 from gateway.tenant import Tenant
@@ -15,8 +16,7 @@ from gateway.tenant import Tenant
 R = TypeVar("R", bound=ChatRequest)
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True):
     """A POST as it came. headers: names in lower case. query: without its question mark."""
 
     id: str
@@ -27,6 +27,9 @@ class Incoming:
 
     def request(self, body: bytes, head: ChatHead, dialect: DialectName = CHAT, native: Native | None = None) -> ChatRequest:
         """The request that this is. body, head: of it in the canonical form. Raises ClientError for a header that is wrong."""
+        if dialect == CHAT and OURS.isdisjoint(self.headers) and not self.tenant.tags:
+            check_model(head.model)
+            return ChatRequest(self.id, body, head)  # nothing is said besides, as of most requests
         return self.request_as(ChatRequest, body, head, dialect, native)
 
     def request_as(

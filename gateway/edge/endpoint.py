@@ -1,28 +1,19 @@
-"""A hot route: reads the body, has the dialect make a request of it, and the pipeline answer it. Raw ASGI."""
+"""A hot route: the dialect makes a request of what came in, and the pipeline answers it."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from functools import partial
 from typing import Generic, Protocol, TypeVar
 
-from gateway.edge.asgi import (
-    ClientLeft,
-    Receive,
-    Scope,
-    Send,
-    bounded,
-    raw_headers,
-    read_body,
-    respond,
-    run_while_connected,
-)
-from gateway.edge.auth import tenant_of
+from gateway.edge.asgi import ClientLeft, Receive, Scope, Send, read_body, run_while_connected
+from gateway.edge.asgi_exchange import AsgiExchange
 from gateway.edge.dialect import Dialect, Incoming
 from gateway.edge.error_response import error_response
-from gateway.edge.request_headers import request_id
+from gateway.edge.exchange import Exchange
 from gateway.edge.sink import HttpSink
-from gateway.errors import InternalError, TurnoutError
+from gateway.errors import ClientError, InternalError, TurnoutError
 from gateway.reply import ClientStalled, Sink
 from gateway.request import ChatRequest
 from gateway.tenant import Tenant
@@ -42,41 +33,54 @@ class Handler(Protocol[R_contra]):
 
 
 class Endpoint(Generic[R]):
-    """One dialect's POST. keep_alive_s: how long its streams may be silent."""
+    """One dialect's POST. body_bytes_max: the limit of its bodies. keep_alive_s: how long its streams may be silent."""
 
     def __init__(self, dialect: Dialect[R], pipeline: Handler[R], body_bytes_max: int, keep_alive_s: float) -> None:
-        self.dialect = dialect
-        self._pipeline, self._body_bytes_max, self._keep_alive_s = pipeline, body_bytes_max, keep_alive_s
+        self.dialect, self.body_bytes_max = dialect, body_bytes_max
+        self._pipeline, self._keep_alive_s = pipeline, keep_alive_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        id_, tenant, send = request_id(headers), tenant_of(scope), bounded(send)
+        """The same for whoever asks over ASGI."""
+        exchange = AsgiExchange(scope, send)
         try:
-            body = await read_body(headers, receive, self._body_bytes_max)
-            request = await self.dialect.read(Incoming(id_, body, headers, scope["query_string"], tenant))
+            body = await read_body(exchange.headers, receive, self.body_bytes_max)
         except ClientLeft:
             return  # there is nobody to answer, and nothing was asked yet
+        except ClientError as exc:
+            await self.refuse(exchange, exc)
+            return
+        await run_while_connected(self.answer(exchange, body), receive, lambda: exchange.is_complete)
+
+    async def answer(self, exchange: Exchange, body: bytes) -> None:
+        """Answer it, whatever happens. Cancelled when the client leaves."""
+        id_, tenant = exchange.id, exchange.tenant
+        try:
+            request = await self.dialect.read(Incoming(id_, body, exchange.headers, exchange.query, tenant))
         except TurnoutError as exc:
-            await self._refuse(send, id_, exc)
+            await self.refuse(exchange, exc)
             return
         except Exception:  # as below
             log.exception("request %s could not be read by a mistake of the gateway's", id_)
-            await self._refuse(send, id_, InternalError(id_))
+            await self.refuse(exchange, InternalError(id_))
             return
         writer = self.dialect.writer(request)
         answered = partial(self.dialect.answered, request, writer)
-        sink = HttpSink(send, id_, writer, self.dialect.error_body, answered, self._keep_alive_s if request.is_stream else 0.0)
+        keep_alive_s = self._keep_alive_s if request.is_stream else 0.0
+        sink = HttpSink(exchange, writer, self.dialect.error_body, answered, keep_alive_s)
         try:
-            work = self._pipeline.handle(request, tenant, sink)
-            await run_while_connected(work, receive, lambda: sink.is_complete)
+            await self._pipeline.handle(request, tenant, sink)
         except ClientStalled:
             log.info("request %s: the client stopped reading its answer", id_)
         except Exception:  # the last resort: a mistake of ours must not take the server down, nor go unseen
             log.exception("request %s failed by a mistake of the gateway's", id_)
-            await sink.crash()
+            with contextlib.suppress(ClientStalled):
+                await sink.crash()
         finally:
             sink.close()
 
-    async def _refuse(self, send: Send, id_: str, error: TurnoutError) -> None:
-        status, body, headers = error_response(error, id_, self.dialect.error_body)
-        await respond(send, status, body, raw_headers([("x-request-id", id_), *headers]))
+    async def refuse(self, exchange: Exchange, error: TurnoutError) -> None:
+        """Answer with an error, in the dialect's words."""
+        status, body, headers = error_response(error, exchange.id, self.dialect.error_body)
+        with contextlib.suppress(ClientStalled):  # it will not hear it
+            if (pending := exchange.whole(status, body, [("x-request-id", exchange.id), *headers])) is not None:
+                await pending

@@ -52,7 +52,9 @@ class Pulse:
 
     def _rings(self) -> None:
         now = self._loop.time()
-        if now >= self._last + self._every_s and self._beating is None:
+        if self._beating is not None:  # the client makes no room for it
+            self._last = now
+        elif now >= self._last + self._every_s:
             self._last = now
             self._beating = self._loop.create_task(self._one())
         self._timer = self._loop.call_at(self._last + self._every_s, self._rings)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
+from gateway.exposition import exposition
 from gateway.metrics import Metrics
 
 
@@ -14,7 +15,7 @@ def metrics_routes(metrics: Metrics) -> APIRouter:
     @router.get("/metrics")
     async def read(request: Request) -> Response:
         """Text exposition, or OpenMetrics where the scraper asks for it."""
-        body, content_type = metrics.exposition(request.headers.get("accept", ""))
+        body, content_type = exposition(metrics, request.headers.get("accept", ""))
         return Response(body, headers={"content-type": content_type})
 
     return router

@@ -10,7 +10,7 @@ from gateway.edge.json_schema import Schema
 from gateway.edge.kept_by_provider import PROVIDER
 from gateway.edge.openapi_schemas import TEXT
 from gateway.edge.request_headers import DIRECTIVES, TAGS_MAX
-from gateway.edge.responses import PAGE, PAGE_MAX
+from gateway.edge.responses_kept import PAGE, PAGE_MAX
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,16 +1,12 @@
-"""`/v1/responses`: OpenAI's Responses dialect, and the Responses that were kept."""
+"""`POST /v1/responses`: OpenAI's Responses dialect."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from gateway import chat
 from gateway.dialects import openai_errors
@@ -26,10 +22,8 @@ from gateway.dialects.responses_request import (
     read_body,
     wants_logprobs,
 )
-from gateway.edge.auth import tenant_of
 from gateway.edge.dialect import Incoming
 from gateway.edge.json_body import read_json
-from gateway.edge.kept_by_provider import KeptByProvider
 from gateway.errors import ClientError, TurnoutError
 from gateway.offload import INLINE_BYTES_MAX, offloaded
 from gateway.request import ChatRequest, DialectName, Native
@@ -43,20 +37,17 @@ DIALECT: Final[DialectName] = "openai_responses"
 # What only the provider knows of a conversation; without it there is nothing whole to keep.
 ELSEWHERE: Final = ("previous_response_id", "conversation", "prompt")
 REFERENCES_MAX: Final = 1000  # different ones in a request: each is looked up
-PAGE: Final = 20
-PAGE_MAX: Final = 100
 
 _decode = msgspec.json.Decoder().decode
 
 
-@dataclass(frozen=True)
-class ResponsesRequest(ChatRequest):
+class ResponsesRequest(ChatRequest, frozen=True, dict=True):
     """given: the body's fields. items: the whole conversation as it is kept, b"" if it is not. owner: whose the answer is.
 
     replaced_id: the previous_response_id that the conversation has taken the place of.
     """
 
-    given: Json = field(default_factory=dict)
+    given: Json = msgspec.field(default_factory=dict)
     has_logprobs: bool = False
     items: bytes = b""
     owner: str = ""
@@ -117,7 +108,7 @@ class ResponsesDialect:
             return kept
         if not id_.startswith(ID_PREFIX) and self._is_spoken and tenant.is_guest:
             return None
-        message = f"{_missing(id_, self._conversations)}; send the whole conversation as `input`"
+        message = f"{missing(id_, self._conversations)}; send the whole conversation as `input`"
         raise ClientError(message, status=404, code="previous_response_not_found", param="previous_response_id")
 
     async def _resolved(self, items: list[Json], tenant: Tenant) -> tuple[list[Json], int]:
@@ -199,93 +190,8 @@ def _request(
     )
 
 
-def responses_routes(conversations: Conversations, elsewhere: KeptByProvider) -> APIRouter:
-    """The routes of Responses that were kept, each for its owner alone. elsewhere: asked for what is not kept here."""
-    router = APIRouter()
-
-    async def kept(request: Request, id_: str) -> Kept | None:
-        return await conversations.find(tenant_of(request.scope).key, id_)
-
-    def at_provider(request: Request, id_: str, *steps: str) -> Response:
-        passed = None if id_.startswith(ID_PREFIX) else elsewhere.at_provider(request, "responses", "responses", id_, *steps)
-        if passed is None:
-            raise ClientError(_missing(id_, conversations), status=404, code="response_not_found", param="response_id")
-        return passed
-
-    @router.get(RESPONSES_PATH + "/{id_}")
-    async def retrieve(request: Request, id_: str) -> Response:
-        """One Response, as it was given."""
-        found = await kept(request, id_)
-        if found is None:
-            return at_provider(request, id_)
-        if request.query_params.get("stream") == "true":
-            message = "`stream`: only a response that runs in the background can be streamed again, and none does here"
-            raise ClientError(message, code="unsupported_parameter", param="stream")
-        return Response(found.response, media_type="application/json")
-
-    @router.delete(RESPONSES_PATH + "/{id_}")
-    async def delete(request: Request, id_: str) -> Response:
-        """Forget one."""
-        if not await conversations.remove(tenant_of(request.scope).key, id_):
-            return at_provider(request, id_)
-        return JSONResponse({"id": id_, "object": "response", "deleted": True})
-
-    @router.get(RESPONSES_PATH + "/{id_}/input_items")
-    async def items(request: Request, id_: str) -> Response:
-        """All that one was made from, in pages."""
-        found = await kept(request, id_)
-        if found is None:
-            return at_provider(request, id_, "input_items")
-        given = request.query_params
-        limit, order = _limit(given.get("limit")), given.get("order") or "desc"
-        if order not in ("asc", "desc"):
-            raise ClientError(f"`order` is {order[:40]!r}; give asc or desc", code="invalid_value", param="order")
-
-        def shown(_: bytes) -> bytes:
-            said = input_of(found)
-            return msgspec.json.encode(page(said if order == "asc" else said[::-1], limit, given.get("after")))
-
-        return Response(await offloaded(shown, found.items), media_type="application/json")
-
-    @router.post(RESPONSES_PATH + "/{id_}/cancel")
-    async def cancel(request: Request, id_: str) -> Response:
-        """Only what runs in the background can be cancelled; a stream is, when its caller leaves."""
-        if await kept(request, id_) is None:
-            return at_provider(request, id_, "cancel")
-        message = f"response '{id_}' is complete; only one that runs in the background can be cancelled"
-        raise ClientError(message, code="response_not_in_background", param="response_id")
-
-    return router
-
-
-def page(items: Sequence[Json], limit: int, after: str | None) -> dict[str, Any]:
-    """So many of the items, from behind the one with this id."""
-    start = 0
-    if after:
-        places = [n for n, item in enumerate(items) if item.get("id") == after]
-        if not places:
-            raise ClientError(f"`after`: there is no item '{after[:100]}' in this response", code="invalid_value", param="after")
-        start = places[0] + 1
-    shown = items[start : start + limit]
-    return {
-        "object": "list",
-        "data": shown,
-        "first_id": shown[0]["id"] if shown else None,
-        "last_id": shown[-1]["id"] if shown else None,
-        "has_more": start + limit < len(items),
-    }
-
-
-def _limit(text: str | None) -> int:
-    if not text:
-        return PAGE
-    limit = int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else 0
-    if not 1 <= limit <= PAGE_MAX:
-        raise ClientError(f"`limit` is {text[:40]!r}; give a number from 1 to {PAGE_MAX}", code="invalid_value", param="limit")
-    return limit
-
-
-def _missing(id_: str, conversations: Conversations) -> str:
+def missing(id_: str, conversations: Conversations) -> str:
+    """Why a Response is not there."""
     if conversations.store is None:
         return f"response '{id_[:100]}' is not kept: this gateway keeps none (`responses:` in its policy says whether it does)"
     return f"response '{id_[:100]}' is not kept here: its time is over, it had `store: false`, or it is not yours"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
+
 from gateway.dialects.base import Writer
 from gateway.edge.dialect import Incoming
 from gateway.edge.responses import RESPONSES_PATH, ResponsesDialect, ResponsesRequest
@@ -29,7 +31,9 @@ class CompactDialect:
             raise ClientError("`stream`: a compacted conversation is given whole", code="unsupported_parameter", param="stream")
         assert asked.native is not None
         native = replace(asked.native, action=ACTION, only=(ACTION.strip("/"), *asked.native.only))
-        return replace(asked, native=native, items=b"", replaced_id=None)  # it is no answer that could be gone on from by its id
+        return msgspec.structs.replace(
+            asked, native=native, items=b"", replaced_id=None
+        )  # it is no answer that could be gone on from by its id
 
     def writer(self, request: ResponsesRequest) -> Writer:
         return self._responses.writer(request)

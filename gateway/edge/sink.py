@@ -1,4 +1,4 @@
-"""An answer on its way out over ASGI, in whatever dialect its writer speaks."""
+"""An answer on its way out through an exchange, in whatever dialect its writer speaks."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from gateway.dialects.base import Writer
-from gateway.edge.asgi import Send, raw_headers, respond
 from gateway.edge.error_response import ErrorBody, error_response
+from gateway.edge.exchange import Exchange, Pending
 from gateway.edge.keep_alive import Pulse
 from gateway.errors import InternalError, TurnoutError
 from gateway.reply import Closing, Headers
@@ -16,11 +16,9 @@ from gateway.reply import Closing, Headers
 # From then on a failure can no longer have a status of its own.
 BEGIN_S: Final = 45.0
 
-_STREAM: Final[Headers] = [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")]
-
 
 class HttpSink:
-    """The sink of one request. is_complete: its last message is out, or on its way.
+    """The sink of one request.
 
     answered: done when the answer is complete, before its last bytes go out. keep_alive_s: how long a stream may be silent until
     something is sent that says nothing; 0 for ever.
@@ -28,24 +26,24 @@ class HttpSink:
 
     def __init__(
         self,
-        send: Send,
-        id_: str,
+        exchange: Exchange,
         writer: Writer,
         error_body: ErrorBody,
         answered: Callable[[], Awaitable[None]],
         keep_alive_s: float = 0.0,
     ) -> None:
-        self._send, self._id, self._writer, self._error_body = send, id_, writer, error_body
+        self._exchange, self._writer, self._error_body = exchange, writer, error_body
         self._answered, self._keep_alive_s = answered, keep_alive_s
         self._has_begun = False
         self._pulse: Pulse | None = None
         self._awaited: Callable[[], Headers] = list
-        self.is_complete = False
 
     async def whole(self, body: bytes, headers: Headers, native: bytes = b"") -> None:
         said = self._writer.whole(body, native)
         await self._answered()
-        await self._respond(200, said, headers)
+        self._has_begun = True
+        if (pending := self._exchange.whole(200, said, headers)) is not None:
+            await pending
 
     def awaits(self, headers: Callable[[], Headers]) -> None:
         if self._keep_alive_s:
@@ -60,13 +58,18 @@ class HttpSink:
         if not self._has_begun:
             await self._start(headers)
 
-    async def events(self, data: bytes, native: bytes = b"") -> None:
+    def events(self, data: bytes, native: bytes = b"") -> Pending:
         said = self._writer.passing(native) if native else self._writer.events(data)
         if not said:
-            return
+            return None
         if self._pulse is not None and (beating := self._pulse.noted()) is not None:
-            await beating
-        await self._send({"type": "http.response.body", "body": said, "more_body": True})
+            return self._write_after(beating, said)
+        return self._exchange.write(said)
+
+    async def _write_after(self, beating: Awaitable[None], data: bytes) -> None:
+        await beating
+        if (pending := self._exchange.write(data)) is not None:
+            await pending
 
     async def end(self, closing: Closing) -> None:
         said = self._writer.end(closing)
@@ -82,15 +85,17 @@ class HttpSink:
         if self._has_begun:  # to keep the connection alive
             await self.break_off(error)
             return
-        status, body, more = error_response(error, self._id, self._error_body)
-        await self._respond(status, body, [*headers, *more])
+        self._has_begun = True
+        status, body, more = error_response(error, self._exchange.id, self._error_body)
+        if (pending := self._exchange.whole(status, body, [*headers, *more])) is not None:
+            await pending
 
     async def crash(self) -> None:
         """A mistake of ours: a 500, or the end of the stream without its terminator."""
-        error = InternalError(self._id)
+        error = InternalError(self._exchange.id)
         if not self._has_begun:
-            await self.fail(error, [("x-request-id", self._id)])
-        elif not self.is_complete:
+            await self.fail(error, [("x-request-id", self._exchange.id)])
+        elif not self._exchange.is_complete:
             await self.break_off(error)
 
     def close(self) -> None:
@@ -100,19 +105,17 @@ class HttpSink:
 
     async def _start(self, headers: Headers) -> None:
         self._has_begun = True
-        await self._send({"type": "http.response.start", "status": 200, "headers": raw_headers([*_STREAM, *headers])})
+        if (pending := self._exchange.start(headers)) is not None:
+            await pending
 
     async def _beat(self) -> None:
         if not self._has_begun:
             await self._start(self._awaited())
-        await self._send({"type": "http.response.body", "body": self._writer.keep_alive, "more_body": True})
-
-    async def _respond(self, status: int, body: bytes, headers: Headers) -> None:
-        self._has_begun = self.is_complete = True
-        await respond(self._send, status, body, raw_headers(headers))
+        if (pending := self._exchange.write(self._writer.keep_alive)) is not None:
+            await pending
 
     async def _finish(self, data: bytes) -> None:
-        self.is_complete = True
         if self._pulse is not None:
             await self._pulse.stop()
-        await self._send({"type": "http.response.body", "body": data})
+        if (pending := self._exchange.end(data)) is not None:
+            await pending

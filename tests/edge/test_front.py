@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
+from gateway.edge.asgi import Message
 from tests.live_gateway import LiveGateway
 from tests.scenario.policies import two_models
 
@@ -27,3 +29,18 @@ def test_anthropics_clients_are_told_one_id(gateway: LiveGateway, method: str, p
 def test_openais_are_told_theirs(gateway: LiveGateway) -> None:
     answer = gateway.http.get("/v1/chat/none")
     assert len(answer.headers.get_list("x-request-id")) == 1 and "request-id" not in answer.headers
+
+
+def test_a_websocket_of_another_servers_is_turned_away(gateway: LiveGateway) -> None:
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    gateway.http.get("/v1/models")  # whereupon the routes are made
+    scope = {"type": "websocket", "path": "/v1/chat/completions", "headers": [], "subprotocols": []}
+    asyncio.run(gateway.app(scope, receive, send))
+    assert [message["type"] for message in said] == ["websocket.close"]

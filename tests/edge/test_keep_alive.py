@@ -72,6 +72,18 @@ def test_whoever_speaks_waits_for_a_beat_on_its_way() -> None:
     run(scenario())
 
 
+def test_a_beat_that_takes_longer_than_the_interval_is_waited_for() -> None:
+    async def scenario() -> None:
+        heart = Heart()
+        heart.takes_s = 25
+        pulse = Pulse(heart.beat, 10)
+        await asyncio.sleep(45)
+        pulse.cancel()
+        assert heart.at == [10, 40]
+
+    run(scenario())
+
+
 def test_the_interval_may_change() -> None:
     async def scenario() -> None:
         heart = Heart()

@@ -8,39 +8,55 @@ from typing import Any
 
 from gateway.dialects import openai_errors
 from gateway.dialects.chat_answer import KEEP_ALIVE, ChatWriter
-from gateway.edge.asgi import Message
+from gateway.edge.exchange import Pending
 from gateway.edge.sink import BEGIN_S, HttpSink
 from gateway.errors import ClientError
-from gateway.reply import Closing
+from gateway.reply import Closing, Headers
+from gateway.tenant import OPERATOR
 from gateway.usage import Usage
+from tests.edge.stage import say
 from tests.virtual_time import run
 
 CLOSING = Closing(Usage(1, 1), 0.0)
 
 
 class Wire:
-    """What was sent, and whether the answer was known to be complete by then."""
+    """An exchange that keeps what was sent, and whether the answer was known to be complete by then."""
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
+        self.id, self.headers, self.query, self.tenant = "req_1", dict[bytes, bytes](), b"", OPERATOR
+        self.is_complete = False
+        self.starts: list[tuple[int, Headers]] = []
+        self.bodies: list[bytes] = []
         self.answered_after: int | None = None
 
-    async def send(self, message: Message) -> None:
-        self.messages.append(message)
+    def whole(self, status: int, body: bytes, headers: Headers) -> Pending:
+        self.starts.append((status, headers))
+        return self.end(body)
+
+    def start(self, headers: Headers) -> Pending:
+        self.starts.append((200, headers))
+        return asyncio.sleep(0)
+
+    def write(self, data: bytes) -> Pending:
+        self.bodies.append(data)
+        return asyncio.sleep(0)
+
+    def end(self, data: bytes) -> Pending:
+        assert not self.is_complete
+        self.is_complete = True
+        self.bodies.append(data)
+        return None
 
     async def answered(self) -> None:
-        self.answered_after = len(self.messages)
+        self.answered_after = len(self.bodies)
 
     def sink(self, keep_alive_s: float = 10.0) -> HttpSink:
-        return HttpSink(self.send, "req_1", ChatWriter(), openai_errors.error_body, self.answered, keep_alive_s)
+        return HttpSink(self, ChatWriter(), openai_errors.error_body, self.answered, keep_alive_s)
 
     @property
-    def bodies(self) -> list[bytes]:
-        return [m["body"] for m in self.messages if m["type"] == "http.response.body"]
-
-    @property
-    def starts(self) -> list[Message]:
-        return [m for m in self.messages if m["type"] == "http.response.start"]
+    def statuses(self) -> list[int]:
+        return [status for status, _ in self.starts]
 
 
 def playing(play: Callable[[Wire, HttpSink], Awaitable[Any]], keep_alive_s: float = 10.0) -> Wire:
@@ -61,14 +77,14 @@ def test_a_stream_in_time() -> None:
         sink.awaits(lambda: [("x-turnout-route", "early")])
         await asyncio.sleep(40)
         await sink.begin([("x-turnout-route", "all")])
-        await sink.events(b"data: 1\n\n")
+        await say(sink, b"data: 1\n\n")
         await sink.end(CLOSING)
 
     wire = playing(play)
-    assert [m["status"] for m in wire.starts] == [200]
-    assert (b"x-turnout-route", b"all") in wire.starts[0]["headers"]
+    assert wire.statuses == [200]
+    assert ("x-turnout-route", "all") in wire.starts[0][1]
     assert wire.bodies == [b"data: 1\n\n", b"data: [DONE]\n\n"]
-    assert wire.answered_after == 2  # before the last bytes
+    assert wire.answered_after == 1  # before the last bytes
 
 
 def test_a_late_stream_begins_without_its_first_content() -> None:
@@ -77,11 +93,11 @@ def test_a_late_stream_begins_without_its_first_content() -> None:
         await asyncio.sleep(BEGIN_S + 1)
         assert (wire.bodies, len(wire.starts)) == ([KEEP_ALIVE], 1)
         await sink.begin([("x-turnout-route", "all")])
-        await sink.events(b"data: 1\n\n")
+        await say(sink, b"data: 1\n\n")
         await sink.end(CLOSING)
 
     wire = playing(play)
-    assert (b"x-turnout-route", b"early") in wire.starts[0]["headers"]
+    assert ("x-turnout-route", "early") in wire.starts[0][1]
     assert wire.bodies == [KEEP_ALIVE, b"data: 1\n\n", b"data: [DONE]\n\n"]
 
 
@@ -92,9 +108,9 @@ def test_a_late_failure_is_told_in_the_stream() -> None:
         await sink.fail(ClientError("no such thing", status=404, code="model_not_found"), [])
 
     wire = playing(play)
-    assert [m["status"] for m in wire.starts] == [200]
+    assert wire.statuses == [200]
     assert b"model_not_found" in wire.bodies[-1] and b"[DONE]" not in wire.bodies[-1]
-    assert not wire.messages[-1].get("more_body", False)
+    assert wire.is_complete
 
 
 def test_a_failure_in_time_has_its_status() -> None:
@@ -104,16 +120,16 @@ def test_a_failure_in_time_has_its_status() -> None:
         await sink.fail(ClientError("no such thing", status=404, code="model_not_found"), [])
 
     wire = playing(play)
-    assert [m["status"] for m in wire.starts] == [404]
+    assert wire.statuses == [404]
     assert len(wire.bodies) == 1
 
 
 def test_silence_between_events_is_filled() -> None:
     async def play(wire: Wire, sink: HttpSink) -> None:
         await sink.begin([])
-        await sink.events(b"data: 1\n\n")
+        await say(sink, b"data: 1\n\n")
         await asyncio.sleep(25)
-        await sink.events(b"data: 2\n\n")
+        await say(sink, b"data: 2\n\n")
         await sink.end(CLOSING)
 
     wire = playing(play)
@@ -139,6 +155,6 @@ def test_a_mistake_of_ours_is_a_500_or_the_end_of_the_stream() -> None:
         await sink.begin([])
         await sink.crash()
 
-    assert [m["status"] for m in playing(before).starts] == [500]
+    assert playing(before).statuses == [500]
     broken = playing(within)
     assert b"internal_error" in broken.bodies[-1] and b"req_1" in broken.bodies[-1]
