@@ -12,7 +12,7 @@ Seam = Literal["restart", "continue"]
 Outcome = Literal["ok", "error", "timeout", "cancelled", "lost_hedge", "rejected", "unconvincing"]
 
 
-class Attempt(msgspec.Struct):
+class Attempt(msgspec.Struct, omit_defaults=True, gc=False):
     """Filled in by the executor while the call runs; priced once, when it ends.
 
     outcome: `rejected` means that it was not sent at all (breaker open, no credentials); `unconvincing` that it was

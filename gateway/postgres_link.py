@@ -145,11 +145,6 @@ def unnested(types: Sequence[str]) -> str:
     return f"SELECT * FROM unnest({', '.join(f'%s::{name}[]' for name in types)})"
 
 
-def by_column(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """Rows as `unnested` wants them. There must be one at least."""
-    return [list(column) for column in zip(*rows, strict=True)]
-
-
 class _Number(Loader):
     """Sums of integers are NUMERIC in PostgreSQL, and averages too."""
 

@@ -35,7 +35,7 @@ FREE_ITEMS: Final = frozenset(
 )
 
 
-class _Extras(msgspec.Struct):
+class Extras(msgspec.Struct):
     """Of `usage`, as Anthropic and litellm write it, and in the last two fields xAI.
 
     iterations: the samplings behind an answer, of which only those of type `message` are in the counts of the whole.
@@ -49,15 +49,19 @@ class _Extras(msgspec.Struct):
     num_sources_used: Any = None
 
 
-_decode = msgspec.json.Decoder(_Extras).decode
+_decode = msgspec.json.Decoder(Extras).decode
 
 
 def of_usage(raw: msgspec.Raw) -> str | None:
     """What of a `usage` has no price here, for people; None if everything has."""
     try:
-        extras = _decode(raw)
+        return of_extras(_decode(raw))
     except msgspec.DecodeError:
         return None
+
+
+def of_extras(extras: Extras) -> str | None:
+    """The same of a `usage` that was read."""
     if extras.speed not in (None, USUAL_SPEED):
         return f"speed {extras.speed}"
     if extras.inference_geo is not None and extras.inference_geo not in USUAL_GEO:
@@ -73,7 +77,7 @@ def of_usage(raw: msgspec.Raw) -> str | None:
     return _counted(extras)
 
 
-def _counted(extras: _Extras) -> str | None:
+def _counted(extras: Extras) -> str | None:
     if extras.num_server_side_tools_used:
         return "num_server_side_tools_used"
     return "num_sources_used" if extras.num_sources_used else None

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.unpriced import of_usage
+from gateway.unpriced import Extras, of_extras
 from gateway.usage import Usage
 
 Raw = msgspec.Raw
 TOKENS_MAX = 1_000_000_000  # of one answer
+_ABSENT: Final = Raw(b"null")
+_EMPTY: Final = (_ABSENT, Raw(b"[]"), Raw(b"{}"), Raw(b'""'))  # compared without a copy
 NOTHING: Final = (b"null", b"[]", b"{}", b'""')
 # What providers call being served the usual way; `on_demand` is Groq's word.
 USUAL: Final = ("default", "auto", "standard", "on_demand")
@@ -43,14 +45,14 @@ class _Written(msgspec.Struct):
     audio_tokens: Count = None
 
 
-class _WireUsage(msgspec.Struct):
+class _WireUsage(Extras):
     """As it stands on the wire. prompt_cache_hit_tokens: DeepSeek's cached_tokens."""
 
     prompt_tokens: Count = None
     completion_tokens: Count = None
     total_tokens: Count = None
-    prompt_tokens_details: Raw = Raw(b"null")
-    completion_tokens_details: Raw = Raw(b"null")
+    prompt_tokens_details: Raw = _ABSENT
+    completion_tokens_details: Raw = _ABSENT
     prompt_cache_hit_tokens: Count = None
 
 
@@ -62,6 +64,8 @@ _decode_name = msgspec.json.Decoder(str).decode
 
 def token_count(tokens: float | None) -> int:
     """A provider's count, kept to what can be one: money is made of it, in 64 bits."""
+    if type(tokens) is int and 0 <= tokens <= TOKENS_MAX:  # as nearly all are
+        return tokens
     return int(min(max(tokens or 0, 0), TOKENS_MAX))
 
 
@@ -76,12 +80,16 @@ def read_usage(raw: Raw, service_tier: Raw | None = None) -> Usage | None:
     service_tier: what stands beside it. Zeros alone count nothing: servers that do not count send them. One that tells no
     output tokens and no total leaves them to be counted, so what it tells is marked `estimated`.
     """
-    if bytes(raw) in NOTHING:
+    if raw in _EMPTY:
         return None
     try:
         wire = _decode_usage(raw)
     except msgspec.DecodeError:
         return None
+    service = None if service_tier is None else service_of(_name(service_tier))
+    unpriced = of_extras(wire)
+    if _is_plain(wire):
+        return Usage(token_count(wire.prompt_tokens), token_count(wire.completion_tokens), service=service, unpriced=unpriced)
     read, written = _read_details(wire.prompt_tokens_details), _written_details(wire.completion_tokens_details)
     told, cached = _input(wire), token_count(read.cached_tokens or wire.prompt_cache_hit_tokens)
     stored = token_count(read.cache_write_tokens or read.cache_creation_tokens)
@@ -100,8 +108,19 @@ def read_usage(raw: Raw, service_tier: Raw | None = None) -> Usage | None:
         cache_write_1h=token_count(kept.ephemeral_1h_input_tokens),
         audio_input=token_count(read.audio_tokens),
         audio_output=token_count(written.audio_tokens),
-        service=None if service_tier is None else service_of(_name(service_tier)),
-        unpriced=of_usage(raw),
+        service=service,
+        unpriced=unpriced,
+    )
+
+
+def _is_plain(wire: _WireUsage) -> bool:
+    """Whether it tells two counts that add up to the total, and nothing of what they are made of."""
+    read, wrote = wire.prompt_tokens, wire.completion_tokens
+    return (
+        (wire.prompt_tokens_details is _ABSENT and wire.completion_tokens_details is _ABSENT)
+        and wire.prompt_cache_hit_tokens is None
+        and (type(read) is int and type(wrote) is int and read >= 0 and wrote >= 0)
+        and (0 < read + wrote <= TOKENS_MAX and wire.total_tokens == read + wrote)
     )
 
 
@@ -133,7 +152,7 @@ def _output(wire: _WireUsage, read: int, cached: int, thought: int) -> tuple[int
 
 
 def _read_details(raw: Raw) -> _Read:
-    if bytes(raw) in NOTHING:
+    if raw in _EMPTY:
         return _Read()
     try:
         return _decode_read(raw)
@@ -142,7 +161,7 @@ def _read_details(raw: Raw) -> _Read:
 
 
 def _written_details(raw: Raw) -> _Written:
-    if bytes(raw) in NOTHING:
+    if raw in _EMPTY:
         return _Written()
     try:
         return _decode_written(raw)
@@ -151,7 +170,7 @@ def _written_details(raw: Raw) -> _Written:
 
 
 def _name(raw: Raw) -> str | None:
-    if bytes(raw) in NOTHING:
+    if raw in _EMPTY:
         return None
     try:
         return _decode_name(raw)

@@ -145,6 +145,10 @@ def test_reasoning_is_output_wherever_it_stands(told: dict[str, Any], usage: Usa
         ({"prompt_tokens": 5}, Usage(5, 0, estimated=True)),  # of a chat; nothing is said of what was written
         ({"prompt_tokens": 5, "total_tokens": 5}, Usage(5)),  # embeddings write nothing
         ({"prompt_tokens": 50, "completion_tokens": 2, "prompt_cache_hit_tokens": 40}, Usage(50, 2, cached_input=40)),
+        (
+            {"prompt_tokens": 50, "completion_tokens": 2, "total_tokens": 52, "prompt_cache_hit_tokens": 40},
+            Usage(50, 2, cached_input=40),
+        ),
     ],
 )
 def test_counts_that_are_odd(told: Any, usage: Usage | None) -> None:

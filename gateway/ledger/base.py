@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Literal, Protocol
@@ -11,6 +9,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from gateway.attempt import Attempt
+from gateway.ids import new_uid
 from gateway.usage import Usage
 
 EntryOutcome = Literal["ok", "error", "timeout", "cancelled", "refused"]
@@ -21,15 +20,20 @@ Verdict = Literal["right", "wrong", "unsure"]
 IDLE: Final = "(idle)"  # the key of `gpu` entries for what nobody used
 
 
-def new_uid() -> str:
-    """An id that no other record has, in 32 hexadecimal digits; later ones sort after earlier ones, to the millisecond.
-
-    48 bits of time, then chance, as UUID version 7 (RFC 9562): new rows go to the end of the index.
-    """
-    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+def as_fields(record: msgspec.Struct) -> dict[str, Any]:
+    """All fields of a record as JSON has them, those within it too. Its own JSON leaves out what is as usual."""
+    return {name: _as_json(getattr(record, name)) for name in record.__struct_fields__}
 
 
-class Feedback(msgspec.Struct, frozen=True):
+def _as_json(value: object) -> object:
+    if isinstance(value, msgspec.Struct):
+        return as_fields(value)
+    if isinstance(value, list):
+        return [_as_json(one) for one in value]
+    return msgspec.to_builtins(value)
+
+
+class Feedback(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What somebody thought of an answer.
 
     value: from -1, bad, to 1, good. at: seconds since 1970, UTC. tags: as they were given, names with values or alone.
@@ -46,7 +50,7 @@ class Feedback(msgspec.Struct, frozen=True):
     uid: str | None = msgspec.field(default_factory=new_uid)
 
 
-class Entry(msgspec.Struct):
+class Entry(msgspec.Struct, omit_defaults=True, gc=False):
     """One request. Money is in nano-USD; None is unknown, never 0.
 
     purpose: `request` is a caller's; the gateway itself asks in the background, for an `audit` of a semantic hit, or to

@@ -41,19 +41,24 @@ def settle(
     (answering None), of the last that was answered or cut off answering; without one they stay as they are. No baseline,
     or one that cannot be priced by tokens: unknown.
     """
-    for attempt in attempts:
-        if attempt.outcome == "ok" or attempt.ttft_ms is not None:
-            entry.usage, entry.ttft_ms = attempt.usage, attempt.ttft_ms
-    if answering is not None:
+    if answering is None:
+        _answered_last(entry, attempts)
+    else:
         entry.usage, entry.ttft_ms = answering.usage, answering.ttft_ms
         if answering.seam is not None:
             _join(entry, attempts, answering)
     entry.attempts = list(attempts)
     total = _priced(entry, attempts, models)
-    lost = sum(attempt.cost_nusd or 0 for attempt in attempts if attempt.outcome == "lost_hedge")
+    lost = sum([attempt.cost_nusd or 0 for attempt in attempts if attempt.outcome == "lost_hedge"])
     entry.overhead_nusd += lost
     entry.cost_nusd = None if total is None else total - lost
     entry.baseline_nusd = None if baseline is None else cost_nusd(baseline.price_at(entry.at), entry.usage)
+
+
+def _answered_last(entry: Entry, attempts: Sequence[Attempt]) -> None:
+    for attempt in attempts:
+        if attempt.outcome == "ok" or attempt.ttft_ms is not None:
+            entry.usage, entry.ttft_ms = attempt.usage, attempt.ttft_ms
 
 
 def _join(entry: Entry, attempts: Sequence[Attempt], answering: Attempt) -> None:
@@ -77,9 +82,7 @@ def settle_background(entry: Entry, attempts: Sequence[Attempt], models: Mapping
     The entry's usage is that of the last attempt that was answered.
     """
     total = _priced(entry, attempts, models)
-    for attempt in attempts:
-        if attempt.outcome == "ok" or attempt.ttft_ms is not None:
-            entry.usage, entry.ttft_ms = attempt.usage, attempt.ttft_ms
+    _answered_last(entry, attempts)
     entry.attempts = list(attempts)
     entry.baseline_nusd = 0
     if entry.purpose == "audit":
@@ -91,13 +94,15 @@ def settle_background(entry: Entry, attempts: Sequence[Attempt], models: Mapping
 
 def _priced(entry: Entry, attempts: Sequence[Attempt], models: Mapping[str, Model]) -> int | None:
     """Price each attempt by what held when the entry was made; the sum, None if one of them is unknown."""
+    at = entry.at
     total: int | None = 0
     for attempt in attempts:
-        attempt.cost_nusd = cost_nusd(models[attempt.model].price_at(entry.at), attempt.usage, attempt.busy_s)
-        total = None if total is None or attempt.cost_nusd is None else total + attempt.cost_nusd
-        if attempt.usage is not None and attempt.usage.unpriced is not None:
+        usage = attempt.usage
+        cost = attempt.cost_nusd = cost_nusd(models[attempt.model].price_at(at), usage, attempt.busy_s)
+        total = None if total is None or cost is None else total + cost
+        if usage is not None and usage.unpriced is not None:
             log.info(
                 "request %s: '%s' used %s, which has no price here: the cost is unknown",
-                *(entry.request_id, attempt.model, attempt.usage.unpriced[:100]),
+                *(entry.request_id, attempt.model, usage.unpriced[:100]),
             )
     return total

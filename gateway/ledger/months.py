@@ -12,7 +12,7 @@ LAST: Final = 2261  # the last year whose nanoseconds since 1970 fit in 63 bits,
 
 def month_of(at: float) -> int:
     """The month of a time in seconds since 1970, as 202611. Raises ValueError for what is no time of a request."""
-    if not isinstance(at, int | float) or not math.isfinite(at) or not 0 <= at < begin_of(LAST * 100 + 12):
+    if not isinstance(at, int | float) or not 0 <= at < _END:  # so neither what is not a number
         raise ValueError(f"{at!r} is no time that a ledger can keep: not in seconds since {FIRST}")
     time = datetime.fromtimestamp(math.floor(at), UTC)  # not rounded up into the next month
     return time.year * 100 + time.month
@@ -31,3 +31,6 @@ def after(month: int) -> int:
 def end_of(month: int) -> float:
     """When it ends and the next begins, in seconds since 1970."""
     return begin_of(after(month))
+
+
+_END: Final = begin_of(LAST * 100 + 12)

@@ -9,9 +9,11 @@ from typing import Any
 
 from gateway.errors import ConfigError
 from gateway.ledger.base import Entry, Feedback, GpuUse, Part, Record, Template
+from gateway.ledger.batch import Batch
+from gateway.ledger.columns import Values, by_column, columns_of
 from gateway.ledger.layout_postgres import TYPES, VERSION, add_parts, bring_up_to_date, drop_parts, parts_of, version_of
 from gateway.ledger.months import begin_of, month_of
-from gateway.ledger.rollups import on_conflict, rolled_up
+from gateway.ledger.rollups import on_conflict
 from gateway.ledger.settling import ATTEMPTS_USED, GPU_ENTRIES, used
 from gateway.ledger.tables import (
     ATTEMPT,
@@ -22,7 +24,7 @@ from gateway.ledger.tables import (
     Column,
     entry_of,
 )
-from gateway.postgres_link import TRANSACTION_S, Cursor, NoPartition, PostgresLink, by_column, unnested, with_marks
+from gateway.postgres_link import TRANSACTION_S, Cursor, NoPartition, PostgresLink, unnested, with_marks
 
 MIGRATE_S = 600.0
 
@@ -53,13 +55,13 @@ class PostgresLedger:
 
     def append(self, records: Sequence[Record]) -> None:
         entries = [record for record in records if isinstance(record, Entry)]
-        said = [FEEDBACK.row(record) for record in records if isinstance(record, Feedback)]
-        templates = [TEMPLATE.row(record) for record in records if isinstance(record, Template)]
-        rows = [ENTRY.row(entry) for entry in entries]
+        said = columns_of(FEEDBACK, [record for record in records if isinstance(record, Feedback)])
+        templates = columns_of(TEMPLATE, [record for record in records if isinstance(record, Template)])
+        ordered = _ordered(entries)
         months = {month_of(entry.at) for entry in entries}
 
         def write(cursor: Cursor) -> None:
-            self._append(cursor, entries, rows)
+            self._append(cursor, *ordered)
             _insert(cursor, "feedback", FEEDBACK.columns, said, _ONCE)
             _insert(cursor, "template", TEMPLATE.columns, templates, _ONCE)
 
@@ -86,7 +88,7 @@ class PostgresLedger:
             attempts = cursor.execute(with_marks(ATTEMPTS_USED), (hour, _kept(model))).fetchall()
             entries = cursor.execute(with_marks(GPU_ENTRIES), (hour, _kept(model))).fetchall()
             appended[:] = share(used(attempts, entries))
-            self._append(cursor, appended, [ENTRY.row(entry) for entry in appended])
+            self._append(cursor, *_ordered(appended))
 
         self._write({month_of(hour)}, settle)
         return appended
@@ -119,23 +121,19 @@ class PostgresLedger:
             write(cursor)
         self._months |= months
 
-    def _append(self, cursor: Cursor, entries: Sequence[Entry], rows: Sequence[list[Any]]) -> None:
-        if not entries:
+    def _append(self, cursor: Cursor, batch: Batch, order: Sequence[int]) -> None:
+        if not batch.entries:
             return
-        cursor.execute("SELECT nextval('entry_id') AS id FROM generate_series(1, %s)", (len(entries),))
-        by_id = {row["id"]: n for n, row in enumerate(cursor.fetchall())}
-        # In one order, so that two processes that write the same ones wait for each other, and never in a circle.
-        ordered = sorted(by_id, key=lambda id_: entries[by_id[id_]].uid or "")
-        _insert(cursor, "entry", (_ID, *ENTRY.columns), [[id_, *rows[by_id[id_]]] for id_ in ordered], _ONCE_IN_PARTS)
-        new = {row["id"]: entries[by_id[row["id"]]] for row in cursor.fetchall()}
-        attempts = [
-            [id_, n, float(entry.at), *ATTEMPT.row(attempt)]
-            for id_, entry in new.items()
-            for n, attempt in enumerate(entry.attempts, start=1)
-        ]
-        _insert(cursor, "attempt", (*OF_ENTRY, *ATTEMPT.columns), attempts, "")
-        for table, sums in rolled_up(new.values()):
-            _insert(cursor, table.name, table.columns, sums, on_conflict(table))
+        cursor.execute("SELECT nextval('entry_id') AS id FROM generate_series(1, %s)", (len(batch.entries),))
+        given = sorted(row["id"] for row in cursor.fetchall())
+        ids = [given[place] for place in order]  # they tell which came first
+        _insert(cursor, "entry", (_ID, *ENTRY.columns), [ids, *batch.columns], _ONCE_IN_PARTS)
+        there = {row["id"] for row in cursor.fetchall()}
+        new = batch.only([place for place, id_ in enumerate(ids) if id_ in there])
+        _insert(cursor, "attempt", (*OF_ENTRY, *ATTEMPT.columns), new.attempts([id_ for id_ in ids if id_ in there]), "")
+        for table, rows in new.sums():
+            if rows:
+                _insert(cursor, table.name, table.columns, by_column(rows), on_conflict(table))
 
     @contextmanager
     def _errors(self, act: str) -> Iterator[None]:
@@ -147,15 +145,24 @@ class PostgresLedger:
             raise ValueError(f"not a value that the ledger at {self._link.address} can keep: {exc}") from exc
 
 
-def _insert(cursor: Cursor, table: str, columns: Sequence[Column], rows: Sequence[Sequence[Any]], then: str) -> None:
-    if rows:
+def _ordered(entries: Sequence[Entry]) -> tuple[Batch, Sequence[int]]:
+    """The entries in one order, so that two processes that write the same ones wait for each other, and never in a circle.
+
+    With it for each of them the place that it had.
+    """
+    order = sorted(range(len(entries)), key=lambda place: entries[place].uid or "")
+    return Batch([entries[place] for place in order]), order
+
+
+def _insert(cursor: Cursor, table: str, columns: Sequence[Column], values: Sequence[Values], then: str) -> None:
+    if values[0]:
         names = ", ".join(column.name for column in columns)
         source = unnested([TYPES[column.kind] for column in columns])
-        values = [
-            [_kept(value) for value in values] if column.kind == "text" else values
-            for column, values in zip(columns, by_column(rows), strict=True)
+        kept = [
+            [_kept(value) for value in said] if column.kind == "text" else list(said)
+            for column, said in zip(columns, values, strict=True)
         ]
-        cursor.execute(f"INSERT INTO {table} ({names}) {source} {then}", values)
+        cursor.execute(f"INSERT INTO {table} ({names}) {source} {then}", kept)
 
 
 def _kept(value: Any) -> Any:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-from gateway.attempt import Attempt
-from gateway.ledger.base import Entry
+from gateway.ledger.columns import Values
 from gateway.ledger.tables import ROLLUP, ROLLUP_ATTEMPT, ROLLUP_DAY, Table
 
 HOUR_S = 3600
 DAY_S = 86_400
 
+Columns = Mapping[str, Values]
+Rows = list[list[Any]]
 Sums = dict[tuple[Any, ...], list[Any]]
 
 
@@ -20,23 +21,25 @@ def hour_of(at: float) -> int:
     return int(at) // HOUR_S * HOUR_S
 
 
-def rolled_up(entries: Iterable[Entry]) -> list[tuple[Table, list[list[Any]]]]:
+def rolled_up(entry: Columns, attempt: Columns, owners: Sequence[int]) -> list[tuple[Table, Rows]]:
     """The tables of sums, each with the rows to be added to it.
 
     One for each group, in the order of the groups: so two processes that add to the same ones wait for each other, and never
-    in a circle. Raises ValueError for what cannot be added up.
+    in a circle. entry, attempt: the values of their columns by name. owners: for each attempt the place of its entry.
+    Raises ValueError for what cannot be added up.
     """
-    requests: Sums = {}
-    days: Sums = {}
-    calls: Sums = {}
     try:
-        for entry in entries:
-            _add(requests, _group(entry), _measures(entry))
-            for attempt in entry.attempts:
-                _add(calls, _group_of_attempt(entry, attempt), _measures_of_attempt(entry, attempt))
-        for (hour, *group), measures in requests.items():
-            _add(days, (hour // DAY_S * DAY_S, *group), measures)
-        return [(ROLLUP, _rows(requests)), (ROLLUP_DAY, _rows(days)), (ROLLUP_ATTEMPT, _rows(calls))]
+        hours = [int(at) // HOUR_S * HOUR_S for at in entry["at"]]
+        requests = _summed(hours, [entry[name] for name in ROLLUP.key[1:]], [entry[name] for name in _MEASURED], _measures)
+        days = _days(requests)
+        asked = {name: list(map(entry[of].__getitem__, owners)) for name, of in _OF_OWNER.items()} | dict(attempt)
+        calls = _summed(
+            list(map(hours.__getitem__, owners)),
+            [asked[name] for name in ROLLUP_ATTEMPT.key[1:]],
+            [asked[name] for name in _MEASURED_OF_ATTEMPTS],
+            _measures_of_attempts,
+        )
+        return [(table, _rows(sums)) for table, sums in ((ROLLUP, requests), (ROLLUP_DAY, days), (ROLLUP_ATTEMPT, calls))]
     except TypeError as exc:
         raise ValueError(f"not a value that a ledger can add up: {exc}") from exc
 
@@ -47,87 +50,101 @@ def on_conflict(table: Table) -> str:
     return f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {sums}"
 
 
-def _add(sums: Sums, group: tuple[Any, ...], measures: list[Any]) -> None:
-    known = sums.get(group)
-    sums[group] = measures if known is None else [a + b for a, b in zip(known, measures, strict=True)]
+def _summed(hours: Values, key: Sequence[Values], measured: Sequence[Values], measures: Callable[..., list[Any]]) -> Sums:
+    """For each hour and key the measures of all of its records. key, measured: columns. measures: given those of one key."""
+    groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for group, row in zip(zip(hours, *key, strict=True), zip(*measured, strict=True), strict=True):
+        known = groups.get(group)
+        if known is None:
+            groups[group] = [row]
+        else:
+            known.append(row)
+    named: dict[tuple[Any, ...], list[tuple[Any, ...]]] = {}
+    for group, rows in groups.items():
+        named.setdefault(tuple("" if value is None else value for value in group), []).extend(rows)
+    return {group: measures(*zip(*rows, strict=True)) for group, rows in named.items()}
 
 
-def _rows(sums: Sums) -> list[list[Any]]:
+def _days(hours: Sums) -> Sums:
+    days: Sums = {}
+    for (hour, *group), measures in hours.items():
+        day = (hour // DAY_S * DAY_S, *group)
+        known = days.get(day)
+        days[day] = measures if known is None else [a + b for a, b in zip(known, measures, strict=True)]
+    return days
+
+
+def _rows(sums: Sums) -> Rows:
     return [[*group, *sums[group]] for group in sorted(sums)]
 
 
-def _group(entry: Entry) -> tuple[Any, ...]:
-    """In the order of ROLLUP's key."""
-    return (
-        hour_of(entry.at),
-        entry.purpose,
-        entry.route or "",
-        entry.model or "",
-        entry.provider or "",
-        entry.key,
-        entry.team or "",
-        entry.prompt_id or "",
-        entry.cache,
-        entry.outcome,
-    )
+_MEASURED: Final = (
+    *("cost_nusd", "overhead_nusd", "baseline_nusd", "duration_ms", "verdict"),
+    *("usage_input", "usage_output", "usage_cached_input", "usage_reasoning", "usage_estimated"),
+)
 
 
-def _measures(entry: Entry) -> list[Any]:
-    """In the order of ROLLUP, after the key."""
-    usage, cost, baseline, saved = entry.usage, entry.cost_nusd, entry.baseline_nusd, entry.saved_nusd
+def _measures(
+    cost: Values, overhead: Values, baseline: Values, duration_ms: Values, verdict: Values, *usage: Values
+) -> list[Any]:
+    """Of the columns _MEASURED of some entries; in the order of ROLLUP, after the key."""
+    compared = [
+        money for money in zip(cost, baseline, overhead, strict=True) if money[0] is not None and money[1] is not None
+    ]  # fmt: skip
+    comparable_cost, comparable_baseline, comparable_overhead = map(sum, zip(*compared, strict=True)) if compared else (0, 0, 0)
     return [
-        1,
-        usage.input if usage else 0,
-        usage.output if usage else 0,
-        usage.cached_input if usage else 0,
-        usage.reasoning if usage else 0,
-        int(usage is not None and usage.estimated),
-        cost or 0,
-        entry.overhead_nusd,
-        baseline or 0,
-        saved or 0,
-        0 if saved is None else cost,
-        0 if saved is None else baseline,
-        int(cost is None),
-        int(saved is None),
-        entry.duration_ms,
-        int(entry.verdict == "right"),
-        int(entry.verdict == "wrong"),
-        int(entry.verdict == "unsure"),
+        len(cost),
+        *map(_sum, usage),
+        _sum(cost),
+        sum(overhead),
+        _sum(baseline),
+        comparable_baseline - comparable_cost - comparable_overhead,  # as Entry.saved_nusd
+        comparable_cost,
+        comparable_baseline,
+        cost.count(None),
+        len(cost) - len(compared),
+        sum(duration_ms),
+        *(verdict.count(said) for said in ("right", "wrong", "unsure")),
     ]
 
 
-def _group_of_attempt(entry: Entry, attempt: Attempt) -> tuple[Any, ...]:
-    """In the order of ROLLUP_ATTEMPT's key."""
-    return (
-        hour_of(entry.at),
-        entry.purpose,
-        entry.route or "",
-        entry.key,
-        entry.team or "",
-        entry.model or "",
-        entry.provider or "",
-        attempt.model,
-        attempt.provider,
-        attempt.outcome,
-        int(attempt.is_hedge),
-    )
+# What the sums over attempts take of the attempt's entry, and how it is called there.
+_OF_OWNER: Final = {
+    "purpose": "purpose",
+    "route": "route",
+    "key": "key",
+    "team": "team",
+    "entry_model": "model",
+    "entry_provider": "provider",
+    "entry_nusd": "cost_nusd",
+    "entry_baseline_nusd": "baseline_nusd",
+}
+_MEASURED_OF_ATTEMPTS: Final = (
+    *("usage_input", "usage_output", "cost_nusd", "entry_nusd", "entry_baseline_nusd", "busy_s", "prefill_s"),
+)
 
 
-def _measures_of_attempt(entry: Entry, attempt: Attempt) -> list[Any]:
-    """In the order of ROLLUP_ATTEMPT, after the key."""
-    usage, cost = attempt.usage, attempt.cost_nusd or 0
+def _measures_of_attempts(
+    input_: Values, output: Values, cost: Values, entry: Values, baseline: Values, busy_s: Values, prefill_s: Values
+) -> list[Any]:
+    """Of the columns _MEASURED_OF_ATTEMPTS of some attempts; in the order of ROLLUP_ATTEMPT, after the key."""
+    settled = [(nusd or 0, base) for nusd, whole, base in zip(cost, entry, baseline, strict=True) if whole is not None]
     return [
-        1,
-        usage.input if usage else 0,
-        usage.output if usage else 0,
-        cost,
-        0 if entry.cost_nusd is None else cost,
-        0 if entry.saved_nusd is None else cost,
-        int(attempt.cost_nusd is None),
-        attempt.busy_s,
-        attempt.prefill_s,
+        len(cost),
+        _sum(input_),
+        _sum(output),
+        _sum(cost),
+        sum(nusd for nusd, _ in settled),
+        sum(nusd for nusd, base in settled if base is not None),
+        cost.count(None),
+        sum(busy_s),
+        sum(prefill_s),
     ]
+
+
+def _sum(values: Values) -> Any:
+    """Of those that are known."""
+    return sum(filter(None, values))
 
 
 _HOUR = "CAST({}at AS INTEGER) / 3600 * 3600"  # in whole numbers: a division of seconds may be rounded up into the next hour

@@ -25,7 +25,8 @@ from pathlib import Path
 import msgspec
 
 from gateway.errors import ConfigError
-from gateway.ledger.base import Entry, Feedback, Record, Template, new_uid
+from gateway.ids import new_uid
+from gateway.ledger.base import Entry, Feedback, Record, Template
 
 log = logging.getLogger("turnout.ledger")
 

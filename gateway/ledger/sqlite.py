@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from gateway.errors import ConfigError
 from gateway.ledger.base import Entry, Feedback, GpuUse, Part, Record, Template
+from gateway.ledger.batch import Batch
+from gateway.ledger.bulk_sqlite import Inserts
+from gateway.ledger.columns import Values, by_column, columns_of
 from gateway.ledger.layout_sqlite import (
     VERSION,
     add_part,
@@ -22,21 +24,13 @@ from gateway.ledger.layout_sqlite import (
     version_of,
 )
 from gateway.ledger.months import begin_of, month_of
-from gateway.ledger.rollups import on_conflict, rolled_up
+from gateway.ledger.rollups import on_conflict
 from gateway.ledger.settling import ATTEMPTS_USED, GPU_ENTRIES, used
 from gateway.ledger.tables import ATTEMPT, ENTRY, FEEDBACK, OF_ENTRY, TEMPLATE, entry_of
 
 BUSY_TIMEOUT_MS = 5_000
+STATEMENTS_MAX = 32  # that are kept prepared; one of many rows takes 0.1 MB
 FIRST_ID = 10**10  # times the month: where the ids of a month's entries begin, so that those of all months differ
-
-
-class _Row(NamedTuple):
-    """An entry as it will be kept."""
-
-    month: int
-    entry: Entry
-    values: list[Any]
-    attempts: list[list[Any]]
 
 
 class SqliteLedger:
@@ -48,16 +42,16 @@ class SqliteLedger:
         self._db = connect(path)
         self._schema: int | None = None  # of which the parts are known
         self._parts: list[Part] = []
+        self._inserts: dict[str, Inserts] = {}  # by table: some for each month that was written to
 
     def append(self, records: Sequence[Record]) -> None:
-        rows = [_row_of(record) for record in records if isinstance(record, Entry)]
-        feedback = [FEEDBACK.row(record) for record in records if isinstance(record, Feedback)]
-        templates = [TEMPLATE.row(record) for record in records if isinstance(record, Template)]
+        batches = _by_month([record for record in records if isinstance(record, Entry)])
+        feedback = columns_of(FEEDBACK, [record for record in records if isinstance(record, Feedback)])
+        templates = columns_of(TEMPLATE, [record for record in records if isinstance(record, Template)])
         with self._lock, self._errors("write"), transaction(self._db):
-            self._append(rows)
-            for table, values in ((FEEDBACK, feedback), (TEMPLATE, templates)):
-                if values:
-                    self._db.executemany(_insert(table.name, table.names) + _ONCE, values)
+            self._append(batches)
+            for table, columns in ((FEEDBACK, feedback), (TEMPLATE, templates)):
+                self._insert(table.name, table.names, columns, _ONCE)
 
     def find(self, request_id: str, key: str | None = None) -> Entry | None:
         with self._lock, self._errors("read"), transaction(self._db, "DEFERRED"):
@@ -74,7 +68,7 @@ class SqliteLedger:
         with self._lock, self._errors("write"), transaction(self._db):
             attempts = self._db.execute(ATTEMPTS_USED, (hour, model)).fetchall()
             entries = share(used(attempts, self._db.execute(GPU_ENTRIES, (hour, model)).fetchall()))
-            self._append([_row_of(entry) for entry in entries])
+            self._append(_by_month(entries))
             return entries
 
     def prune(self, before: float) -> Sequence[Part]:
@@ -91,26 +85,27 @@ class SqliteLedger:
         with self._lock:
             self._db.close()
 
-    def _append(self, rows: list[_Row]) -> None:
-        new: list[Entry] = []
-        for month in sorted({row.month for row in rows}):
-            new += self._append_to(self._part_of(month), month, [row for row in rows if row.month == month])
-        for table, sums in rolled_up(new):
-            self._db.executemany(f"{_insert(table.name, table.names)} {on_conflict(table)}", sums)
+    def _append(self, batches: Mapping[int, Batch]) -> None:
+        for month, batch in batches.items():
+            for table, rows in self._append_to(self._part_of(month), month, batch).sums():
+                self._insert(table.name, table.names, by_column(rows), on_conflict(table))
 
-    def _append_to(self, part: Part, month: int, rows: list[_Row]) -> list[Entry]:
+    def _append_to(self, part: Part, month: int, batch: Batch) -> Batch:
         """The entries that were not there yet; the others are left as they are, with their attempts."""
         (last,) = self._db.execute(f"SELECT max(id) FROM {part.entry}").fetchone()
-        id_ = (month * FIRST_ID if last is None else last) + 1
-        insert = _insert(part.entry, ["id", *ENTRY.names]) + _ONCE
-        new, attempts = [], []
-        for row in rows:
-            if self._db.execute(insert, [id_, *row.values]).rowcount:
-                new.append(row.entry)
-                attempts += [[id_, n, row.entry.at, *values] for n, values in enumerate(row.attempts, start=1)]
-                id_ += 1
-        self._db.executemany(_insert(part.attempt, _OF_ATTEMPT), attempts)
-        return new
+        first = (month * FIRST_ID if last is None else last) + 1
+        ids: Sequence[int] = range(first, first + len(batch.entries))
+        if self._insert(part.entry, ("id", *ENTRY.names), [ids, *batch.columns], _ONCE) < len(ids):
+            ids = [row[0] for row in self._db.execute(f"SELECT id FROM {part.entry} WHERE id >= ? ORDER BY id", (first,))]
+            batch = batch.only([id_ - first for id_ in ids])
+        self._insert(part.attempt, _OF_ATTEMPT, batch.attempts(ids))
+        return batch
+
+    def _insert(self, table: str, names: Sequence[str], columns: Sequence[Values], then: str = "") -> int:
+        inserts = self._inserts.get(table)
+        if inserts is None:
+            inserts = self._inserts[table] = Inserts(table, names, then)
+        return inserts.run(self._db, columns)
 
     def _part_of(self, month: int) -> Part:
         at = begin_of(month)
@@ -145,7 +140,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
         url = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
-        db = sqlite3.connect(url, uri=True, check_same_thread=False, isolation_level=None)
+        db = sqlite3.connect(url, uri=True, check_same_thread=False, isolation_level=None, cached_statements=STATEMENTS_MAX)
     except (OSError, sqlite3.Error) as exc:
         raise ConfigError(_unusable(path, exc)) from exc
     db.row_factory = sqlite3.Row
@@ -184,12 +179,19 @@ def _unusable(path: Path, exc: Exception) -> str:
     return f"cannot open the ledger '{path}': {reason}; make its folder writable or set TURNOUT_DATA_DIR to one that is"
 
 
-def _row_of(entry: Entry) -> _Row:
-    return _Row(month_of(entry.at), entry, ENTRY.row(entry), [ATTEMPT.row(attempt) for attempt in entry.attempts])
-
-
-def _insert(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+def _by_month(entries: Sequence[Entry]) -> dict[int, Batch]:
+    """The entries of each month, the earliest first. Raises ValueError for what can never be kept."""
+    if not entries:
+        return {}
+    batch = Batch(entries)
+    try:
+        first, last = (month_of(limit(entry.at for entry in entries)) for limit in (min, max))
+    except TypeError as exc:
+        raise ValueError(f"not times that a ledger can keep: {exc}") from exc
+    if first == last:
+        return {first: batch}
+    months = [month_of(entry.at) for entry in entries]
+    return {month: batch.only([n for n, one in enumerate(months) if one == month]) for month in sorted(set(months))}
 
 
 # Not OR IGNORE, which would pass over values that cannot be kept as well.

@@ -1,12 +1,11 @@
-"""The ledger's tables as data: what columns they have, how a record becomes a row and a row a record. No SQL, no store.
+"""The ledger's tables as data: what columns they have, and how a row becomes a record. No SQL, no store.
 
 Both stores make their tables, inserts and reading of this, and the export its schema, so that a column is added here alone.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, Literal, get_args
@@ -46,17 +45,6 @@ class Table:
         """Of its columns, without the id."""
         return tuple(column.name for column in self.columns)
 
-    @cached_property
-    def _getters(self) -> list[Callable[[Any], Any]]:
-        return [_getter(column) for column in self.columns]
-
-    def row(self, record: object) -> list[Any]:
-        """The values of its columns. Raises ValueError for what can never be kept."""
-        try:
-            return [get(record) for get in self._getters]
-        except (TypeError, AttributeError, OverflowError, RecursionError) as exc:
-            raise ValueError(f"not a value that a ledger can keep: {exc}") from exc
-
 
 def _columns(said: str) -> tuple[Column, ...]:
     """Of words as `team:text`, or `key:text!` for one that is never NULL."""
@@ -65,7 +53,7 @@ def _columns(said: str) -> tuple[Column, ...]:
 
 
 _KINDS: Final[dict[str, Kind]] = {kind: kind for kind in get_args(Kind)}
-_USAGE_KINDS: Final[dict[str, Kind]] = {"estimated": "flag", "service": "text"}
+_USAGE_KINDS: Final[dict[str, Kind]] = {"estimated": "flag", "service": "text", "unpriced": "text"}
 _OF_USAGE: Final = tuple(Column(f"usage_{name}", _USAGE_KINDS.get(name, "integer"), of=name) for name in Usage.__struct_fields__)
 _OFTEN_SUMMED: Final = ("usage_input", "usage_output")
 
@@ -184,30 +172,3 @@ def _decoded(kind: Kind, value: Any) -> Any:
     if kind == "json":
         return msgspec.json.decode(value)
     return bool(value) if kind == "flag" else value
-
-
-def _getter(column: Column) -> Callable[[Any], Any]:
-    """From a record to what is kept of it in the column."""
-    name, encode = column.name, _ENCODED.get(column.kind)
-    if column.of:
-        name = column.of
-        if encode is None:
-            return lambda record: None if record.usage is None else getattr(record.usage, name)
-        return lambda record: None if record.usage is None else encode(getattr(record.usage, name))
-    if encode is None:
-        return operator.attrgetter(name)
-    return lambda record: None if (value := getattr(record, name)) is None else encode(value)
-
-
-def _number(value: float) -> float:
-    # SQLite would keep NULL for it, and PostgreSQL NaN, which makes NaN of every sum.
-    if value != value:
-        raise ValueError("not a number is no value that a ledger can keep")
-    return value
-
-
-_ENCODED: Final[dict[Kind, Callable[[Any], Any]]] = {
-    "json": lambda value: msgspec.json.encode(value).decode(),
-    "flag": int,
-    "real": _number,
-}

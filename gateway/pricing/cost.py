@@ -21,7 +21,11 @@ def cost_nusd(price: Price | None, usage: Usage | None, busy_s: float | None = N
     if price is None or usage.unpriced is not None:
         return None
     rates = price.rates(usage.input, usage.service)
-    return _nusd(_input_pusd(rates, usage) + _output_pusd(rates, usage) + usage.images * (rates.image or 0))
+    if usage.cached_input or usage.cache_write or usage.audio_input or usage.reasoning or usage.audio_output or usage.images:
+        pusd = _input_pusd(rates, usage) + _output_pusd(rates, usage) + usage.images * (rates.image or 0)
+    else:
+        pusd = usage.input * rates.input + usage.output * rates.output  # what the sums above come to, as they mostly do
+    return (pusd + 500) // 1000
 
 
 def _input_pusd(rates: Rates, usage: Usage) -> int:
@@ -55,10 +59,6 @@ def _output_pusd(rates: Rates, usage: Usage) -> int:
 
 def _own(rate: int | None, whole: int) -> int:
     return whole if rate is None else rate
-
-
-def _nusd(pusd: int) -> int:
-    return (pusd + 500) // 1000
 
 
 def usd(nusd: int | None) -> float | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-
 import msgspec
 
 from gateway.pricing.tokens import COUNTED_CHARS_MAX, TokenCounter, tokens_read
@@ -18,25 +16,24 @@ class Uncounted:
     """
 
     def __init__(self) -> None:
-        self._text = io.StringIO()
+        self._parts: list[str] = []
         self.chars = 0
 
     def heard(self, text: str) -> None:
         """So much more has come."""
-        before = self.chars
-        self.chars = after = before + len(text)
-        if after <= COUNTED_CHARS_MAX:
-            self._text.write(text)
-        elif before < COUNTED_CHARS_MAX:
-            self._text.write(text[: COUNTED_CHARS_MAX - before])
+        chars = self.chars = self.chars + len(text)
+        if chars <= COUNTED_CHARS_MAX:
+            self._parts.append(text)
+        elif (left := COUNTED_CHARS_MAX - chars + len(text)) > 0:
+            self._parts.append(text[:left])
 
     def clear(self) -> None:
         """The provider has counted all that came."""
         if self.chars:
-            self._text, self.chars = io.StringIO(), 0
+            self._parts, self.chars = [], 0
 
     def tokens(self, counter: TokenCounter) -> int:
-        text = self._text.getvalue()
+        text = "".join(self._parts)
         counted = counter.count(text) if text else 0
         return counted if self.chars <= len(text) else round(counted * self.chars / len(text))
 

@@ -17,9 +17,10 @@ maybe = st.none() | counts
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 usages = st.none() | st.builds(
     Usage,
-    **{name: counts for name in Usage.__struct_fields__ if name not in ("estimated", "service")},
+    **{name: counts for name in Usage.__struct_fields__ if name not in ("estimated", "service", "unpriced")},
     estimated=st.booleans(),
     service=st.none() | texts,
+    unpriced=st.none() | texts,
 )
 attempts = st.builds(
     Attempt,

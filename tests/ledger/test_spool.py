@@ -146,7 +146,7 @@ def test_a_damaged_segment_is_kept_under_another_name_once_the_rest_of_it_is_sto
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     lines = [encode(entry(name)) for name in ("a", "b", "c", "d")]
-    bad = [line.replace(b"outcome", b"outcomf") for line in lines[1:3]]
+    bad = [line.replace(b"dialect", b"dialecf") for line in lines[1:3]]
     written = lines[0] + b"".join(bad) + lines[3] + b"torn"
     (tmp_path / "0.spool").write_bytes(written)
     assert [r.request_id for r in replayed(tmp_path)] == ["a", "d"]

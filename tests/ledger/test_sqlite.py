@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import ConfigError
-from gateway.ledger.base import Feedback, LedgerReader, LedgerStore, new_uid
+from gateway.ledger.base import Feedback, LedgerReader, LedgerStore
 from gateway.ledger.layout_sqlite import VERSION
 from gateway.ledger.sqlite import SqliteLedger, connect
 from gateway.ledger.sqlite_reader import SqliteReader
@@ -38,13 +38,6 @@ ledger = SqliteLedger(Path({str(self.path)!r}))
 
     def reader(self) -> LedgerReader:
         return SqliteReader(self.path)
-
-
-def test_ids_of_records_differ_and_sort_by_time() -> None:
-    made = [new_uid() for _ in range(1000)]
-    assert len(set(made)) == 1000
-    assert [uid[:12] for uid in made] == sorted(uid[:12] for uid in made)
-    assert {len(uid) for uid in made} == {32}
 
 
 def test_a_nul_in_a_text_is_kept(tmp_path: Path) -> None:

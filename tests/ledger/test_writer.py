@@ -14,9 +14,10 @@ import pytest
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.base import Entry, Feedback, Record
 from gateway.ledger.spool import Spool
-from gateway.ledger.writer import EXPOSED_MAX, LedgerWriter
+from gateway.ledger.writer import DENSE, EXPOSED_MAX, GATHER_S, LedgerWriter
 from tests.ledger.entries import entry
 from tests.ledger.waiting import until
+from tests.virtual_time import run
 
 
 class Shelf:
@@ -63,6 +64,25 @@ def test_closing_writes_everything_in_order_and_in_batches(tmp_path: Path) -> No
     assert [e.request_id for e in shelf.kept] == [f"r-{i}" for i in range(1200)]
     assert shelf.batches == 3
     assert shelf.is_closed
+
+
+@pytest.mark.parametrize(("count", "batches"), [(DENSE - 1, 2), (DENSE, 1)])
+def test_a_batch_is_let_grow_where_records_come_thick(tmp_path: Path, count: int, batches: int) -> None:
+    shelf = Shelf()
+
+    async def scenario() -> None:
+        writer = LedgerWriter(shelf, Spool(tmp_path))
+        writer.start()
+        for wait_s in (GATHER_S * 2, 0.0):
+            for i in range(count):
+                writer.reserve()
+                writer.put(entry(f"r-{i}"))
+            await asyncio.sleep(wait_s)
+        await writer.written()
+        await writer.aclose()
+
+    run(scenario())
+    assert (len(shelf.kept), shelf.batches) == (2 * count, batches)
 
 
 def test_it_says_when_all_that_was_put_is_written(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ DOLLAR = 1_000_000_000
 def command(*args: str) -> int:
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(required=True)
-    spend.add(commands)
+    spend.define(commands.add_parser("spend"))
     export.add(commands)
     parsed = parser.parse_args(args)
     return int(parsed.run(parsed))
