@@ -18,7 +18,7 @@ from classifiers.base import Probabilities, Verdict
 from classifiers.errors import ArtifactError
 from classifiers.routing.arrays import from_arrays, settings_of, to_arrays
 from classifiers.routing.model import Routing, RoutingModel
-from classifiers.shipped.head import CLASSES, Head
+from classifiers.shipped.head import CLASSES, Head, view
 from classifiers.text.embed import StaticEmbedder
 
 TASK: Final = "routing"
@@ -102,12 +102,12 @@ class Artifact:
         return self._graded.seen if self._graded else frozenset()
 
     def judge(self, text: str) -> Verdict:
-        """All it says of one text. Any str, of any length; about a millisecond."""
+        """All it says of one text. Any str, of any length; some 0.3 ms for a page, 0.8 with graded answers."""
         if self._graded is None:
-            skip, small, strong = self.head.probabilities(text).tolist()
+            skip, small, strong = self.head.shares(view(text, self.embedder))
             return Verdict({"skip": skip, "small": small, "strong": strong}, {}, 1.0)
         # Small talk is short: of a longer text the head need not be asked.
-        skip = float(self.head.probabilities(text)[0]) if len(text) <= SMALL_TALK_CHARS_MAX else 0.0
+        skip = self.head.shares(view(text, self.embedder))[0] if len(text) <= SMALL_TALK_CHARS_MAX else 0.0
         found = self._graded.model.score(text)
         classes = {"skip": skip, "small": (1 - skip) * (1 - found.p_strong), "strong": (1 - skip) * found.p_strong}
         return Verdict(classes, found.quality, found.familiarity)

@@ -11,6 +11,7 @@ Vector = npt.NDArray[np.float32]
 Matrix = npt.NDArray[np.float32]
 Weights = npt.NDArray[np.float64]
 Probabilities = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]  # of tokens
 
 Input = TypeVar("Input", contravariant=True)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
-from classifiers.text.features import GROUPS
+import msgspec
+
+from classifiers.text.word_groups import GROUPS
 from gateway.chat import Message
 
 TURNS_BEFORE_MAX: Final = 3  # of the user, taken along while each of them leans on the one before it
@@ -23,8 +24,7 @@ Leaning = Literal["reply", "request", "remark"]
 ASKED_CHARS: Final = 300  # of the end of an answer, in which a question to the user stands
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """What is judged. last: the last message by the user. whole: it with the turns before that it leans on, oldest first.
 
     turns_before: how many those are. can_skip: not where it answers the assistant's question or asks for more of what went

@@ -8,7 +8,6 @@ from collections.abc import Hashable
 
 from gateway.cache.base import Embedding
 from gateway.cache.embedding import CacheEmbedder
-from gateway.cache.embedding_setup import embedder_recipe, make_embedder
 from gateway.cache.semantic import Matcher
 from gateway.providers.http import HttpClient
 from gateway.router import Router
@@ -27,6 +26,8 @@ class Matching:
         if router.verifier is None or router.embedder is None:
             await self.aclose()
             return None
+        from gateway.cache.embedding_setup import embedder_recipe, make_embedder  # with numpy and the embedders
+
         recipe, old = embedder_recipe(router.policy), self._embedder
         if old is not None and recipe == self._recipe:
             return Matcher(old, router.verifier, time.monotonic)

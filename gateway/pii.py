@@ -19,11 +19,14 @@ REACH_CHARS = 200
 # INVARIANT: every pattern takes a bounded number of steps from any start, so a search is linear in the text. Those that
 # begin with a character and not with a look back are several times as fast in long prose.
 _EMAIL = re.compile(r"@(?<=[\w.+%-]@)[\w-]{1,63}+\.[\w-]")
-# A cheap first look: no number without six digits. Most prompts end here.
-_WORTH_A_LOOK = re.compile(r"\d(?:[^\d\n]{0,3}\d){5}")
+# Where digits stand close together, six or more. No number stands anywhere else, as none has digits further apart: cards,
+# SSNs and telephone numbers are looked for there alone. Most prompts have none.
+_CLUSTER = re.compile(r"\d(?:[^\d\n]{0,3}+\d){5,}+")
+_ASCII_CLUSTER = re.compile(r"[0-9](?:[^0-9\n]{0,3}+[0-9]){5,}+")  # in ASCII the same, in a third of the time
+BESIDE = 2  # characters on either side of a cluster that belong to it, or tell that a number goes on: "+", "(", ".5"
 _DIGITS = re.compile(r"(?<![\d.])\d(?:[ -]?\d){12,}")
 CARD_DIGITS_MIN, CARD_DIGITS_MAX = 13, 19
-_IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_IBAN = re.compile(r"[A-Z](?<=\b[A-Z])[A-Z]\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
 IBAN_CHARS_MIN, IBAN_CHARS_MAX = 15, 34
 _LETTERS = str.maketrans({letter: str(n) for n, letter in enumerate(string.ascii_uppercase, start=10)})
 _DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
@@ -54,15 +57,17 @@ def find_pii(*texts: str) -> str | None:
 def _kind(text: str, start: int, end: int) -> str | None:
     if _EMAIL.search(text, start, end):
         return "email"
-    if not _WORTH_A_LOOK.search(text, start, end):
+    clusters = (_ASCII_CLUSTER if text.isascii() else _CLUSTER).finditer(text, start, end)
+    places = [(max(found.start() - BESIDE, start), min(found.end() + BESIDE, end)) for found in clusters]
+    if not places:
         return None
-    if any(_has_card(found.group()) for found in _DIGITS.finditer(text, start, end)):
+    if any(_has_card(found.group()) for place in places for found in _DIGITS.finditer(text, *place)):
         return "card"
     if any(_has_iban(found.group()) for found in _IBAN.finditer(text, start, end)):
         return "iban"
-    if _SSN.search(text, start, end):
+    if any(_SSN.search(text, *place) for place in places):
         return "ssn"
-    return "phone" if _PHONE.search(text, start, end) else None
+    return "phone" if any(_PHONE.search(text, *place) for place in places) else None
 
 
 def _has_card(text: str) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:  # a policy without a classifier needs neither
+    import numpy as np
+    import numpy.typing as npt
 
-from classifiers.text.embed import StaticEmbedder
+    from classifiers.text.embed import StaticEmbedder
 
 SEEN_CHARS: Final = 16 * 1024  # at either end of a text; what stands between is not looked at
 # Of a text longer than the embedder reads, the beginning and the end, about its 512 tokens together: a long document

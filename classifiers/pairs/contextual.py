@@ -8,13 +8,13 @@ has a somewhat other vector there, and its counterpart stands elsewhere. Every c
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from classifiers.base import Matrix, Vector
+from classifiers.pairs.memo import Memo
 from classifiers.text.minilm import TokenVectors
 
 VOCABULARY: Final = 30_522
@@ -22,7 +22,8 @@ RARE: Final = 4.0  # from which rarity a word is content: in fewer than one text
 RARITY_LEAST: Final = 0.05
 LOW_SHARE: Final = 3  # one in how many aligned words is among the badly aligned
 UNALIGNED: Final = 0.5  # a cosine under which nothing on the other side is like the word
-TEXTS_KEPT: Final = 512  # 5 MB of questions, 100 MB if all are of 256 tokens
+SIDES_BYTES_MAX: Final = 16 * 1024 * 1024  # 1,600 questions, or 80 texts of 256 tokens
+ARRAY_BYTES: Final = 130  # of an array, its numbers apart
 # Where a column has nothing to measure (no word on both sides, …): beyond what it can be, so that a tree can tell.
 NOTHING: Final = -2.0
 
@@ -95,6 +96,11 @@ class Side:
         self.sentence = read.sentence
 
 
+def _bytes_of(side: Side) -> int:
+    arrays = (side.pieces, side.rarity, side.weights, side.is_rare, side.lengths, side.vectors, side.mean, side.sentence)
+    return sum(array.nbytes + ARRAY_BYTES for array in arrays)
+
+
 class ContextualFeatures:
     """The columns NAMES of pairs of texts. Safe to share between threads.
 
@@ -108,7 +114,7 @@ class ContextualFeatures:
         if rarity.shape != (VOCABULARY,) or not np.isfinite(rarity).all() or not (rarity > 0).all():
             raise ValueError(f"array rarity must be {VOCABULARY} numbers above 0, has shape {rarity.shape}")
         table = rarity.astype(np.float32)
-        self._side = lru_cache(maxsize=TEXTS_KEPT)(lambda text: Side(text, embedder.token_vectors(text), table))
+        self._side: Final = Memo(lambda text: Side(text, embedder.token_vectors(text), table), _bytes_of, SIDES_BYTES_MAX)
 
     def rows(self, asked: str, kept: Sequence[str], cosines: Sequence[float]) -> Matrix:
         """(len(kept), len(NAMES)) float32, finite. cosines: not looked at, the sentence vectors are at hand."""

@@ -6,8 +6,7 @@ read off one text is kept for the next pair it is in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from functools import lru_cache
+from collections.abc import Hashable, Sequence
 from typing import Final, Protocol
 
 import numpy as np
@@ -15,11 +14,12 @@ import numpy as np
 from classifiers.base import Matrix, Vector
 from classifiers.pairs import rules
 from classifiers.pairs import words as w
+from classifiers.pairs.memo import Memo
 from classifiers.pairs.reading import Reading
 from classifiers.pairs.rules import OPPOSITES, alike, clauses, lists
-from classifiers.pairs.view import View, Words, WordVectors
+from classifiers.pairs.view import View, Words, WordVectors, bytes_of
 
-TEXTS_KEPT: Final = 4_096
+VIEWS_BYTES_MAX: Final = 8 * 1024 * 1024  # some 130 questions, or 20 texts of WORDS_MAX words
 KINDS: Final = (
     "negation", "number", "words", "opposites", "sign", "code", "name", "quotation", "word of another script", "order",
     "question", "person", "time", "case",
@@ -50,7 +50,7 @@ class PairFeatures:
 
     def __init__(self, embedder: WordVectors, rarity: Vector) -> None:
         words = Words(embedder, rarity)
-        self._view: Callable[[str], View] = lru_cache(TEXTS_KEPT)(lambda text: View(text, words))
+        self._view: Final = Memo(lambda text: View(text, words), bytes_of, VIEWS_BYTES_MAX)
         self.names: Final = NAMES
 
     def rows(self, asked: str, kept: Sequence[str], cosines: Sequence[float]) -> Matrix:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from classifiers.base import Embedder, Matrix, Vector
+from classifiers.pairs.memo import Memo
 
 HIDDEN: Final = 384
 EPOCHS: Final = 14
@@ -25,7 +25,7 @@ STEP_LEFT: Final = 0.03  # share of the step that is left at the end
 DECAY: Final = 3e-2
 DROPPED: Final = (0.4, 0.5)  # shares of the inputs and of the hidden units left out at each step of training
 MOMENTS: Final = (0.9, 0.999)
-TEXTS_KEPT: Final = 8_192  # 12 MB of 384-d vectors
+VECTORS_BYTES_MAX: Final = 4 * 1024 * 1024  # some 2,500 vectors of 256 dimensions with their texts
 ARRAYS: Final = ("mean", "scale", "hidden", "hidden_bias", "output", "output_bias")
 
 Floats = npt.NDArray[np.float32]
@@ -87,7 +87,7 @@ class ProjectedFeatures:
             raise ValueError(f"a projection of {projection.dim} dimensions does not fit {embedder.name}'s {embedder.dim}")
         self.names: Final = (name,)
         self._projection: Final = projection
-        self._vector = lru_cache(maxsize=TEXTS_KEPT)(embedder.encode)
+        self._vector: Final = Memo(embedder.encode, lambda vector: vector.nbytes, VECTORS_BYTES_MAX)
 
     def rows(self, asked: str, kept: Sequence[str], cosines: Sequence[float]) -> Matrix:
         """(len(kept), 1) log-odds. cosines: not looked at."""

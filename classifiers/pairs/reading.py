@@ -13,39 +13,10 @@ from itertools import pairwise
 from typing import Final
 
 from classifiers.pairs import words as w
+from classifiers.pairs.canonical import CURRENCIES, canonical
+from classifiers.pairs.memo import Memo
+from classifiers.pairs.tokens import DIGIT, LATIN, TYPOGRAPHY, Token, scan, trim
 
-TYPOGRAPHY: Final = str.maketrans("‘’ʼ“”„«»–—‑−", '\'\'\'"""""----')
-LATIN: Final = "A-Za-zÀ-ÖØ-öø-ɏ"
-MIXED: Final = rf"""
-    (?P<mixed> (?<![\w.,]) (?: [{LATIN}]++\d[{LATIN}\d]*(?:\.\d+)* | (?:\d+(?:\.\d+)?|\.\d+)[eE][-+]?\d+(?![{LATIN}\d])
-        | \d+(?:[.:]\d+)*[{LATIN}][{LATIN}\d]* ) )                                          # log2, 1e-3, 3d
-    |
-"""
-PLAIN: Final = rf"""
-    (?P<word> [{LATIN}]+(?:'[{LATIN}]+)? )
-    | (?P<number> (?:(?<![\w)\].+-])[-+](?=\.?\d))?
-        (?: \d{{1,3}}(?:,\d{{3}})+(?![\d,])(?:\.\d+)? | (?<![\w.])\.\d+ | \d+(?:[.:/-]\d+)* ) )
-    | (?P<stop> [.?!;:]+ | [,()/&]+ )
-    | (?P<tail> '(?:s|m|d|ll|re|ve)\b )
-    | (?P<sign> [$€£₹¥%] | [-+*=<>|^~@\#]+ | [][{{}}\\] )
-    | (?P<other> [^\s\x00-\x7f]+ )
-"""
-CODE: Final = r"""
-    (?P<code> https?://[^\s<>"]+ | (?<![\w.+-])[\w.+-]{1,64}@[\w-]+\.[\w.-]*\w            # address, e-mail
-      | (?<![\w-])--?[A-Za-z][\w-]*(?:=\S+)? | (?<![\w/.~])(?:\.{1,2}|~)?/[\w./-]*\w        # flag, path
-      | (?<!\w)[A-Za-z0-9]\w*_\w*\w | (?<![\w.-])[a-z][a-z0-9-]*(?:\.[a-z0-9-]*[a-z][a-z0-9-]*)+\b  # snake_case, file.ext
-      | (?<!\w)[A-Za-z](?:\+\+|\#) )                                                         # C++, C#
-    | (?P<acronym> (?<!\w)(?:[A-Z]\.){2,} )
-    |
-"""
-PLAIN_TOKEN: Final = re.compile(PLAIN, re.VERBOSE | re.ASCII)
-DIGIT_TOKEN: Final = re.compile(MIXED + PLAIN, re.VERBOSE | re.ASCII)
-ANY_TOKEN: Final = re.compile(CODE + MIXED + PLAIN, re.VERBOSE | re.ASCII)
-CODE_HINT: Final = re.compile(r"[_@+\#/]|\B-|\.\w", re.ASCII)  # without one of these ANY_TOKEN finds what the others do
-QUOTED: Final = re.compile(r'"[^"\n]{1,40}"|`[^`\n]{1,80}`')
-QUOTED_WORDS_MAX: Final = 3  # longer quotations are read as any text
-MIXED_UNIT: Final = re.compile(rf"(\d+(?:[.:]\d+)*)([{LATIN}]+)|([{LATIN}]+)(\d+(?:\.\d+)*)", re.ASCII)
-DIGIT: Final = re.compile(r"\d")
 # Hyphens within words and dashes between them, which say nothing; and the rest, which may.
 SYMBOL: Final = re.compile(
     rf"""(?<=[{LATIN}]{{2}})-(?=\w) | (?<=\w)-(?=[{LATIN}]{{2}}) | (?<=[^\d\s)\]]\s)-+(?=\s[{LATIN}]{{2}})
@@ -54,11 +25,11 @@ SYMBOL: Final = re.compile(
     re.VERBOSE,
 )
 PLAIN_NUMBER: Final = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
+READINGS_BYTES_MAX: Final = 4 * 1024 * 1024  # some 800 questions
+# What a reading takes in memory, and each of its tokens; held against tracemalloc by a test.
+READING_BYTES: Final = 2_000
+TOKEN_BYTES: Final = 240
 SENTENCE_END: Final = frozenset(".?!;:")
-VOWELS: Final = re.compile("[aeiouy]+")
-SHORT_ROOT: Final = re.compile("[^aeiou]*[aeiouy][^aeiouwxy]$")
-
-Token = tuple[str, str, bool]  # group of TOKEN, text, is quoted
 
 
 class Reading:
@@ -109,7 +80,7 @@ class Reading:
         self._role = ""
         self._starts = True  # the next word opens a sentence
         self._clause = 0  # terms before this clause
-        tokens, self.is_courtesy = _trim(_scan(text))
+        tokens, self.is_courtesy = trim(scan(text))
         self.is_shouted = len(tokens) > 1 and text.isupper()
         self.tokens = [token.lower() for group, token, _ in tokens if group != "stop"]
         for i, (group, token, is_quoted) in enumerate(tokens):
@@ -226,10 +197,12 @@ class Reading:
                 self._add(part, "word of another script")
 
 
-@lru_cache(maxsize=64)  # of texts: the one asked is compared with several neighbours
-def read(text: str) -> Reading:
-    """The reading of a text, shared: callers must not change it."""
-    return Reading(text)
+def _bytes_of(reading: Reading) -> int:
+    return READING_BYTES + TOKEN_BYTES * len(reading.tokens)
+
+
+read: Final = Memo(Reading, _bytes_of, READINGS_BYTES_MAX)
+"""The reading of a text, shared: callers must not change it."""
 
 
 def _is_text(c: str) -> bool:
@@ -240,28 +213,6 @@ def _is_text(c: str) -> bool:
 def _plain_number(token: str) -> str:
     sign, digits = (token[0], token[1:]) if token[0] in "+-" else ("", token)
     return sign + ("0" + digits if digits[0] == "." else digits).replace(",", "").removesuffix(".00")
-
-
-def _scan(text: str) -> list[Token]:
-    if not text.isascii():
-        text = unicodedata.normalize("NFC", text).translate(TYPOGRAPHY)
-    pattern = ANY_TOKEN if CODE_HINT.search(text) else DIGIT_TOKEN if DIGIT.search(text) else PLAIN_TOKEN
-    quoted = []
-    if '"' in text or "`" in text:
-        quoted = [m.span() for m in QUOTED.finditer(text) if len(m[0].split()) <= QUOTED_WORDS_MAX]
-    tokens: list[Token] = []
-    for m in pattern.finditer(text):
-        is_quoted = bool(quoted) and any(a < m.start() < b for a, b in quoted)
-        if m.lastgroup == "mixed" and (unit := MIXED_UNIT.fullmatch(m[0])):
-            number, letters, currency, amount = unit.groups()
-            if letters and letters.lower() in w.UNITS | w.ENDINGS:
-                tokens += [("number", number, is_quoted), ("word", letters, is_quoted)]
-                continue
-            if currency and canonical(currency.lower()) in CURRENCIES:
-                tokens += [("word", currency, is_quoted), ("number", amount, is_quoted)]
-                continue
-        tokens.append((str(m.lastgroup), m[0], is_quoted))
-    return tokens
 
 
 def symbols(text: str) -> str:
@@ -277,36 +228,6 @@ def _is_english(words: list[str], tokens: list[Token]) -> bool:
     foreign = sum(word in w.FOREIGN or not word.isascii() for word in words)
     foreign += sum(group == "other" and any(map(str.isalpha, token)) for group, token, _ in tokens)
     return not foreign or foreign < sum(word in w.STOP and word not in w.SHARED for word in words)
-
-
-def _trim(tokens: list[Token]) -> tuple[list[Token], bool]:
-    """Without courtesies at either end, unless nothing else is there; whether nothing else is."""
-    first, last = 0, len(tokens)
-    while first < last and (size := _courtesy(tokens[first : min(first + w.PHRASE_WORDS_MAX, last)])):
-        first += size
-    while first < last and (size := _farewell(tokens[max(last - w.PHRASE_WORDS_MAX, first) : last])):
-        last -= size
-    return (tokens[first:last], False) if first < last else (tokens, True)
-
-
-def _courtesy(tokens: list[Token]) -> int:
-    """How many of the tokens, from the first, are a courtesy or a stop."""
-    if tokens[0][0] == "stop":
-        return 1
-    if tokens[0][1].lower() not in w.OPENING_WORDS:
-        return 0
-    words = tuple(token.lower() for _, token, _ in tokens)
-    return next((n for n in range(len(words), 0, -1) if words[:n] in w.OPENINGS), 0)
-
-
-def _farewell(tokens: list[Token]) -> int:
-    """How many of the tokens, from the last, are a courtesy or a stop."""
-    if tokens[-1][0] == "stop":
-        return 1
-    if tokens[-1][1].lower() not in w.CLOSING_WORDS:
-        return 0
-    words = tuple(token.lower() for _, token, _ in tokens)
-    return next((n for n in range(len(words), 0, -1) if words[-n:] in w.CLOSINGS), 0)
 
 
 def _asks(words: list[str]) -> frozenset[str]:
@@ -344,43 +265,3 @@ def _sort_of(low: str) -> tuple[str, str]:
     if low in w.STOP:
         return "stop", "," if low in w.JOINS else low if low in w.STEER else ""
     return "negation" if low in w.DENIALS else "", canonical(low)
-
-
-@lru_cache(maxsize=16_384)
-def canonical(word: str) -> str:
-    """The form under which a word in small letters is compared: lightly stemmed, near-synonyms made one."""
-    if word in SAME:
-        return SAME[word]
-    root = _stem(word)
-    return SAME.get(root, root)
-
-
-def _stem(word: str) -> str:
-    """Without -s, -ed, -ing and final -e, British and American endings made one; after Porter (1980)."""
-    if len(word) < 4 or word in w.UNSTEMMED:
-        return word
-    if word.endswith("ies") and len(word) > 4:
-        word = word[:-3] + "y"
-    elif word.endswith(("sses", "xes", "ches", "shes")):
-        word = word[:-2]
-    elif word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        word = word[:-1]
-    word = word.replace("isation", "ization")
-    for suffix in ("ing", "ed"):
-        root = word.removesuffix(suffix)
-        if root != word and len(root) > 1 and not word.endswith("eed") and VOWELS.search(root):
-            if len(root) > 2 and root[-1] == root[-2] and root[-1] not in "lsz":
-                root = root[:-1]
-            elif root.endswith(("at", "bl", "iz")) or SHORT_ROOT.match(root):
-                root += "e"
-            elif root[-1] == "i":  # carried
-                root = root[:-1] + "y"
-            word = root
-            break
-    if word.endswith("ise") and len(word) > 6:
-        word = word[:-3] + "ize"
-    return word[:-1] if word.endswith("e") and len(VOWELS.findall(word[:-1])) > 1 else word
-
-
-SAME: Final = {form: _stem(head) for word, head in w.SAME.items() for form in (_stem(word), word)}
-CURRENCIES: Final = frozenset(canonical(sign) for sign in "$€£₹¥")

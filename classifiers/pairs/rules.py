@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import Final
 
 from classifiers.pairs import words as w
-from classifiers.pairs.reading import Reading, canonical, read, symbols
+from classifiers.pairs.canonical import canonical
+from classifiers.pairs.reading import Reading, read, symbols
 
 CHARS_MAX: Final = 4_000
 POINTED_TERMS_MAX: Final = 2

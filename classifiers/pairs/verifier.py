@@ -19,10 +19,10 @@ from classifiers.pairs import store
 from classifiers.pairs.blocks import MINILM, Arrays, Featurizer, featurizer_of
 from classifiers.pairs.model import Curve, PairModel, bar_of, curves_of
 from classifiers.pairs.rules import CHARS_MAX
+from classifiers.pairs.screen import VETOES, excluded
 from classifiers.pairs.view import WORDS_MAX
 
 ARTIFACTS: Final = Path(__file__).parents[1] / "artifacts"
-VETOES: Final = ("negation", "number", "opposites", "sign", "code", "name", "quotation", "word of another script", "case")
 VETOED: Final = 0.5
 """The most that a veto leaves of a probability: below every bar."""
 SPARED: Final = 0.45
@@ -89,6 +89,10 @@ class Verifier:
             for i, p in zip(read_at, self.judge(rows), strict=True):
                 out[i] = float(p)
         return out
+
+    def excluded(self, asked: str, kept: Sequence[str]) -> list[bool]:
+        """For each text of kept whether its score is no more than VETOED, below every bar: known without it, and sooner."""
+        return excluded(asked, kept)
 
     def judge(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """(n,) probabilities of the pairs whose columns are known, vetoes applied."""

@@ -16,8 +16,11 @@ from classifiers.pairs import words as w
 from classifiers.pairs.reading import read
 
 WORDS_MAX: Final = 96
-WORDS_KEPT: Final = 16_384  # 17 MB
+WORDS_KEPT: Final = 8_192  # 10 MB
 RARITY_BUCKETS: Final = 16_384
+# What a view takes besides its matrices, and each of its tokens; held against tracemalloc by a test.
+VIEW_BYTES: Final = 8_000
+TOKEN_BYTES: Final = 1_200
 CONTEXT_DECAY: Final = 0.5
 STOP_WEIGHT: Final = 0.15
 ARTICLES: Final = frozenset("a an the".split())
@@ -107,6 +110,11 @@ class View:
         self.surface = _surface(tokens)
         self.bag = Counter(self.surface)
         self.points = not POINTERS.isdisjoint(tokens)
+
+
+def bytes_of(view: View) -> int:
+    """What a view takes in memory, its reading included."""
+    return view.vectors.nbytes + view.around.nbytes + VIEW_BYTES + TOKEN_BYTES * len(view.tokens)
 
 
 def _contexts(vectors: Matrix, weights: Vector) -> Matrix:

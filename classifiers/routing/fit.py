@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # comes with scikit-learn
 
+from classifiers.base import Ids
 from classifiers.routing.calibrate_gain import calibrate_gain, probability
 from classifiers.routing.model import EFFORT_MAX, GAIN, RoutingModel, TokenEmbedder, fit_quality, qualities
 from classifiers.routing.near_duplicates import group_near_duplicates
@@ -118,7 +119,7 @@ def fit_routing(
     return Fitted(model, data.prompts, gain, p_strong, qualities(model.quality_weights, expected / scale), data.quality)
 
 
-def _folds(tokens: Sequence[Sequence[int]], seed: int) -> npt.NDArray[np.intp]:
+def _folds(tokens: Sequence[Ids], seed: int) -> npt.NDArray[np.intp]:
     """(n,) the fold in which a row is held out. Near-duplicates are held out together; folds are of about one size."""
     group = group_near_duplicates(tokens)
     groups, sizes = np.unique(group, return_counts=True)

@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.base import Vector
+from classifiers.base import Ids, Vector
 from classifiers.routing.calibrate_gain import probability
 from classifiers.routing.regressions import Regressions
 from classifiers.routing.rows import answer
@@ -44,11 +44,11 @@ class TokenEmbedder(Protocol):
     @property
     def name(self) -> str: ...
 
-    def window(self, text: str) -> tuple[list[int], bool]:
+    def window(self, text: str) -> tuple[Ids, bool]:
         """The token ids that count, and whether they are all of the text."""
         ...
 
-    def encode_ids(self, ids: Sequence[int]) -> Vector:
+    def encode_ids(self, ids: Ids) -> Vector:
         """(d,) float32 of length 1 of tokens that `window` gave; all zero for none."""
         ...
 

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from classifiers.base import Ids
 from classifiers.text.ngrams import token_ngrams
 
 RUN: Final = 5  # tokens; shared by paraphrases of one template, seldom by strangers
@@ -13,7 +14,7 @@ BANDS: Final = 4
 ROWS_A_BAND: Final = 3  # texts that share 60 % of their runs meet with probability 0.62, 80 %: 0.94, 20 %: 0.03
 
 
-def group_near_duplicates(texts: Sequence[Sequence[int]]) -> npt.NDArray[np.intp]:
+def group_near_duplicates(texts: Sequence[Sequence[int] | Ids]) -> npt.NDArray[np.intp]:
     """(n,) a group number for each text's token ids; near-duplicates share theirs, and so do chains of them.
 
     MinHash with banding: Broder, "On the Resemblance and Containment of Documents" (1997).

@@ -1,12 +1,11 @@
 """What the routing model looks at in a text: hashed n-grams, hand features and the embedding. numpy only."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from classifiers.base import Vector
+from classifiers.base import Ids, Vector
 from classifiers.text.difficulty import DIFFICULTY_NAMES, difficulty_of
 from classifiers.text.embed import TOKENS_MAX
 from classifiers.text.features import FEATURE_NAMES, features_of, scan
@@ -29,7 +28,7 @@ class View:
     embedding: Vector
 
 
-def view(text: str, ids: Sequence[int], embedding: Vector) -> View:
+def view(text: str, ids: Ids, embedding: Vector) -> View:
     """The text as the routing model sees it. ids: its token ids, of which the first TOKENS_MAX count."""
     seen = ids[:TOKENS_MAX]
     ngrams = char_ngrams(text, CHAR_SIZES, CHAR_BITS), token_ngrams(seen, TOKEN_SIZES, TOKEN_BITS)

@@ -5,6 +5,7 @@ nothing in common, and one hyperplane between both and small talk would be a com
 `arrays` and `from_arrays` bring it to disk and back.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol
@@ -12,11 +13,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.base import Matrix, Probabilities, Vector
-from classifiers.shipped.softmax import CLIP, softmax
-from classifiers.text.features import FEATURE_NAMES, HEAD_CHARS, TAIL_CHARS, features
-from classifiers.text.ngrams import Buckets, Counts, char_ngrams, token_ngrams
-from classifiers.text.normalise import normalise
+from classifiers.base import Ids, Matrix, Probabilities, Vector
+from classifiers.shipped.softmax import CLIP, softmax_of
+from classifiers.text.features import FEATURE_NAMES, HEAD_CHARS, TAIL_CHARS, features_of, scan
+from classifiers.text.ngrams import CHARS_MAX, Places, both_ngrams, bounded
+from classifiers.text.normalise import flattened, normalise
 
 CLASSES: Final = ("skip", "small", "strong")
 PARTS: Final = {"skip": "skip", "command": "small", "question": "small", "strong": "strong"}  # the class of each part
@@ -28,6 +29,8 @@ BITS: Final = 16
 # Of more tokens these are looked at: what is wanted stands at the beginning or at the end.
 HEAD_TOKENS: Final = 384
 TAIL_TOKENS: Final = 128
+# Logarithms of 1 + how often a place can be met: by each size of run once for each character, with a space at either end.
+LOGS: Final[Vector] = np.log1p(np.arange(len(CHAR_SIZES) * (CHARS_MAX + 3), dtype=np.float32))
 
 
 class TokenEmbedder(Protocol):
@@ -39,21 +42,23 @@ class TokenEmbedder(Protocol):
     @property
     def dim(self) -> int: ...
 
-    def token_ids(self, text: str) -> list[int]: ...
+    def token_ids(self, text: str) -> Ids: ...
 
-    def encode_ids(self, ids: Sequence[int]) -> Vector:
+    def encode_ids(self, ids: Ids) -> Vector:
         """(dim,) float32 of length 1; all zero for no tokens."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class HeadView:
-    """One text as the head sees it. n-grams: buckets and weights; the weights of a table have length 1 together."""
+    """One text as the head sees it.
+
+    ngrams: places in the tables, characters' before tokens', and their weights; those of each table have length 1.
+    """
 
     embedding: Vector
     hand: Vector
-    char_ngrams: tuple[Buckets, Counts]
-    token_ngrams: tuple[Buckets, Counts]
+    ngrams: tuple[Places, Vector]
 
 
 def view(text: str, embedder: TokenEmbedder) -> HeadView:
@@ -61,13 +66,14 @@ def view(text: str, embedder: TokenEmbedder) -> HeadView:
     seen = normalise(windowed(text))
     ids = embedder.token_ids(seen)
     if len(ids) > HEAD_TOKENS + TAIL_TOKENS:
-        ids = ids[:HEAD_TOKENS] + ids[-TAIL_TOKENS:]
-    return HeadView(
-        embedding=embedder.encode_ids(ids),
-        hand=features(seen),
-        char_ngrams=_scaled(*char_ngrams(seen, CHAR_SIZES, BITS)),
-        token_ngrams=_scaled(*token_ngrams(ids, TOKEN_SIZES, BITS)),
-    )
+        ids = np.concatenate((ids[:HEAD_TOKENS], ids[-TAIL_TOKENS:]))
+    own = scan(seen)
+    flat = own.flat if own.seen == seen else flattened(bounded(seen))
+    places, counts, of_chars = both_ngrams(flat, CHAR_SIZES, ids, TOKEN_SIZES, BITS)
+    weights = LOGS.take(counts)
+    _scale(weights[:of_chars])
+    _scale(weights[of_chars:])
+    return HeadView(embedder.encode_ids(ids), features_of(own), (places, weights))
 
 
 def windowed(text: str) -> str:
@@ -77,11 +83,11 @@ def windowed(text: str) -> str:
     return f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
 
 
-def _scaled(buckets: Buckets, counts: Counts) -> tuple[Buckets, Counts]:
-    """Logarithms of the counts, brought to length 1 so that long texts do not shout."""
-    weights = np.log1p(counts)
-    length = np.sqrt(weights @ weights)
-    return buckets, weights / length if length > 0 else weights
+def _scale(weights: Vector) -> None:
+    """Bring them to length 1 in place, so that long texts do not shout."""
+    length = math.sqrt(weights @ weights)
+    if length > 0:
+        weights /= np.float32(length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,11 @@ class Head:
         """embedder: the one that the arrays were fitted with."""
         self.embedder: Final = embedder
         self._arrays = arrays
+        # Made of the arrays: what is the same for every text.
+        self._ngram_weight: Matrix = np.concatenate((arrays.char_weight, arrays.token_weight))
+        self._parts_of = [[n for n, own in enumerate(PARTS.values()) if own == name] for name in CLASSES]
+        self._sharpness = float(arrays.sharpness[0])
+        self._class_bias: list[float] = arrays.class_bias.tolist()
 
     @property
     def classes_(self) -> tuple[str, ...]:
@@ -156,17 +167,18 @@ class Head:
 
     def probabilities(self, text: str) -> Probabilities:
         """(3,) float64 in the order of CLASSES, summing to 1. Any str, in bounded time."""
-        return self.probabilities_of(view(text, self.embedder))
+        return np.array(self.shares(view(text, self.embedder)))
 
-    def probabilities_of(self, seen: HeadView) -> Probabilities:
-        """`probabilities` of a text that has been looked at."""
+    def shares(self, seen: HeadView) -> list[float]:
+        """`probabilities` of a text that has been looked at. Of so few numbers plain Python takes a fifth of numpy's time."""
         own = self._arrays
-        hand = np.clip((seen.hand - own.feature_mean) / own.feature_scale, -CLIP, CLIP)
+        hand = np.minimum(np.maximum((seen.hand - own.feature_mean) / own.feature_scale, -CLIP), CLIP)
+        places, weights = seen.ngrams
         logits = own.bias + seen.embedding @ own.embedding_weight + hand @ own.feature_weight
-        for (buckets, weights), table in ((seen.char_ngrams, own.char_weight), (seen.token_ngrams, own.token_weight)):
-            logits = logits + weights @ table.take(buckets, axis=0)
-        shares = softmax(logits.astype(np.float64)) @ MEMBERSHIP
-        return softmax(own.sharpness[0] * np.log(np.maximum(shares, LEAST)) + own.class_bias)
+        logits += weights @ self._ngram_weight.take(places, axis=0)
+        parts = softmax_of(logits.tolist())
+        classes = [math.log(max(sum([parts[n] for n in ours]), LEAST)) for ours in self._parts_of]
+        return softmax_of([self._sharpness * x + bias for x, bias in zip(classes, self._class_bias, strict=True)])
 
     def predict_proba(self, X: Sequence[str]) -> Probabilities:
         """(n,) texts to (n, 3) calibrated probabilities; rows sum to 1, columns as `classes_`."""

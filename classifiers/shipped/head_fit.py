@@ -13,6 +13,7 @@ from classifiers.base import Matrix, Probabilities, Vector, Weights
 from classifiers.shipped.calibrate import Calibration
 from classifiers.shipped.head import BITS, CLASSES, MEMBERSHIP, PARTS, Head, HeadView, TokenEmbedder
 from classifiers.shipped.softmax import CLIP, softmax
+from classifiers.text.ngrams import Places
 
 # Beside n-gram weights of length 1 and an embedding of length 1, 71 standardised features would drown both.
 HAND_GAIN: Final = 0.1
@@ -31,12 +32,10 @@ class Table:
 
     @classmethod
     def of(cls, views: Sequence[HeadView]) -> "Table":
-        chars = _sparse([seen.char_ngrams for seen in views])
-        tokens = _sparse([seen.token_ngrams for seen in views])
         return cls(
             embeddings=np.stack([seen.embedding for seen in views]),
             hand=np.stack([seen.hand for seen in views]),
-            ngrams=sparse.hstack([chars, tokens]).tocsr(),
+            ngrams=_sparse([seen.ngrams for seen in views]),
         )
 
     def __len__(self) -> int:
@@ -129,8 +128,8 @@ class HashedLogistic:
         return np.hstack([X.embeddings, hand, np.ones((len(X), 1), np.float32)])
 
 
-def _sparse(ngrams: Sequence[tuple[npt.NDArray[np.uint32], Vector]]) -> sparse.csr_matrix:
-    starts = np.concatenate(([0], np.cumsum([len(buckets) for buckets, _ in ngrams])))
-    buckets = np.concatenate([buckets for buckets, _ in ngrams]).astype(np.int32)
-    values = np.concatenate([values for _, values in ngrams]).astype(np.float32)
-    return sparse.csr_matrix((values, buckets, starts), shape=(len(ngrams), 2**BITS))
+def _sparse(ngrams: Sequence[tuple[Places, Vector]]) -> sparse.csr_matrix:
+    starts = np.concatenate(([0], np.cumsum([len(places) for places, _ in ngrams])))
+    places = np.concatenate([places for places, _ in ngrams]).astype(np.int32)
+    weights = np.concatenate([weights for _, weights in ngrams])
+    return sparse.csr_matrix((weights, places, starts), shape=(len(ngrams), 2 ** (BITS + 1)))

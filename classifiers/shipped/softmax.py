@@ -1,5 +1,7 @@
 """From scores to probabilities, and how far a standardised feature may speak. numpy only."""
 
+import math
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -16,3 +18,11 @@ def softmax(logits: npt.NDArray[np.float64]) -> Probabilities:
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     shares: Probabilities = powers / powers.sum(axis=-1, keepdims=True)
     return shares
+
+
+def softmax_of(logits: Sequence[float]) -> list[float]:
+    """`softmax` of a few numbers."""
+    highest = max(logits)
+    powers = [math.exp(logit - highest) for logit in logits]
+    total = sum(powers)
+    return [power / total for power in powers]

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from classifiers.base import Vector
+from classifiers.base import Ids, Vector
 from classifiers.text.embed import TOKENS_MAX
 from classifiers.text.features import Scan, scan
 
@@ -91,7 +91,7 @@ DIFFICULTY_NAMES: Final[tuple[str, ...]] = (
 )
 
 
-def difficulty(text: str, ids: Sequence[int]) -> Vector:
+def difficulty(text: str, ids: Sequence[int] | Ids) -> Vector:
     """(len(DIFFICULTY_NAMES),) float32, finite for any str.
 
     ids: the text's token ids, at most the first TOKENS_MAX are looked at. Logs are natural, of 1 + count. Of a text over
@@ -100,7 +100,7 @@ def difficulty(text: str, ids: Sequence[int]) -> Vector:
     return difficulty_of(scan(text), ids)
 
 
-def difficulty_of(own: Scan, ids: Sequence[int]) -> Vector:
+def difficulty_of(own: Scan, ids: Sequence[int] | Ids) -> Vector:
     """`difficulty` of a text that has been scanned."""
     seen, words = own.seen, own.plain_words
     word_total = max(len(words), 1)
@@ -159,7 +159,7 @@ def _numbers(own: Scan) -> list[str]:
     return NUMBER.findall(own.seen)[:NUMBERS_MAX] if own.may_have_digits else []
 
 
-def _rarity(ids: Sequence[int], words: int, chars: int) -> list[float]:
+def _rarity(ids: Sequence[int] | Ids, words: int, chars: int) -> list[float]:
     """The first nine features: how many tokens, how many to a word, how rare they are."""
     if not len(ids):
         return [0.0] * 9
@@ -175,7 +175,7 @@ def _rarity(ids: Sequence[int], words: int, chars: int) -> list[float]:
         max(deviation, 0.0) ** 0.5,
         float(logs.max()),
         *(np.count_nonzero(numbers > limit) / len(ids) for limit in RARE_IDS),
-        len(set(ids)) / len(ids),
+        len(set(numbers.tolist())) / len(ids),
     ]
 
 

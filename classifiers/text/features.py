@@ -2,62 +2,25 @@
 
 At most 3,000 characters are looked at: character classes counted with numpy, words looked up in one table. The few
 regular expressions are linear: no nested repeats. Each begins with what the engine can search for without trying a match
-at every character.
+at every character. Where a text is ASCII, tables of bytes part it into words and numbers in a third of a pattern's time.
 """
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from classifiers.base import Vector
+from classifiers.text.normalise import flattened
+from classifiers.text.word_groups import GROUPS
 
 HEAD_CHARS: Final = 2_400
 TAIL_CHARS: Final = 600
 
-# Each word is in one group; the first group that lists it keeps it.
-GROUPS: Final[dict[str, str]] = {
-    "greeting": "hi hello hey hiya heya howdy yo hola greetings morning evening afternoon helo hallo sup g'day gday "
-    "hullo aloha bonjour salut ciao whassup wassup whatsup namaste",
-    "thanks": "thanks thank thx ty cheers thankyou tysm appreciate appreciated grateful merci gracias danke tnx thnx",
-    "farewell": "bye goodbye cya farewell goodnight later ttyl byebye seeya adios tata cheerio",
-    "filler": "there again everyone all folks mate buddy pal friend bot robot assistant chatbot dear sir so much very "
-    "good nice great cool awesome ok okay lovely perfect lol haha please pls plz day night tonight today tomorrow soon "
-    "see meet meeting talk take care well doing going how's what's are is how it things up",
-    "addressed": "you your yours yourself u ur you're",
-    "first_person": "i me my mine we our us i'm i've i'd i'll",
-    "hard_verb": "prove derive implement design analyse analyze optimise optimize debug refactor architect evaluate "
-    "critique formalise formalize justify synthesise synthesize diagnose formulate devise deduce infer model simulate "
-    "verify reconcile assess disprove generalise generalize investigate benchmark parallelise parallelize reason "
-    "argue refute negotiate migrate troubleshoot construct",
-    "easy_verb": "translate summarise summarize rewrite rephrase paraphrase list name spell define correct convert "
-    "shorten tell give show remind capitalise capitalize proofread extract classify sort suggest set play book turn "
-    "call order cancel check add find remove",
-    "explain_verb": "explain compare describe discuss contrast outline elaborate interpret write create build develop "
-    "generate compute calculate solve determine estimate code program",
-    "asking": "what which who whom whose when where what're",
-    "why_how": "why because therefore hence thus consequently since implies whether suppose assume",
-    "constraint": "must exactly without only least most within ensure constraint constraints satisfy satisfies satisfying "
-    "subject requirement requirements limit avoid unless except given precisely never always should cannot strictly",
-    "maths": "theorem lemma proof integral derivative equation equations polynomial matrix matrices eigenvalue eigenvalues "
-    "prime primes infinitely finite converge converges convergence continuous bounded inequality modulo integer integers "
-    "rational irrational vector topology group ring field homomorphism isomorphism bijection probability distribution "
-    "variance expectation expected induction contradiction asymptotic gradient differential differentiable function "
-    "functions graph vertices edges cardinality countable uncountable sequence series limit sum closed-form closed",
-    "programming": "def class import return const let var async await struct enum algorithm algorithms complexity thread "
-    "threads concurrent concurrency mutex deadlock lock lock-free race distributed consensus compiler parser recursion "
-    "recursive pointer memory cache database sql query queries schema api server python java javascript typescript rust "
-    "golang kotlin c++ bash docker kubernetes regex script loop array string null exception stack queue tree hash kernel "
-    "latency throughput transaction transactions idempotent consistency microservice microservices pipeline tensor",
-    "expert": "clause contract liability statute jurisdiction plaintiff defendant tort indemnity negligence fiduciary "
-    "patient diagnosis differential symptoms contraindicated dosage renal hepatic hypertension prognosis pathology mg "
-    "hedge derivative valuation portfolio amortisation gdpr compliance regulation regulatory merger breach litigation "
-    "hypothesis causal confounding regression quantum thermodynamic entropy relativity enzyme protein genome",
-    "small_topic": "weather time date capital recipe synonym antonym email joke poem haiku sentence word title caption "
-    "colour color country city president year meaning",
-}
 TABLE: Final[dict[str, str]] = {word: group for group, words in reversed(GROUPS.items()) for word in reversed(words.split())}
 COURTESY: Final = frozenset(("greeting", "thanks", "farewell", "filler", "addressed"))
 
@@ -82,7 +45,9 @@ for _name, _chars in _OF_CLASS.items():
 WORD: Final = re.compile(r"[a-z][a-z'+-]*")
 PLAIN_WORD: Final = re.compile(r"[a-z][a-z']*")
 STRETCHED: Final = re.compile(r"([a-z])\1\1+")  # heyyy, thaaanks
-SENTENCE_END: Final = re.compile(r"[.!?](?:\s|$)")
+# Bytes as they are if they can be in a WORD, or a NUMBER, and spaces for all others.
+WORD_BYTES: Final = bytes(code if chr(code) in "abcdefghijklmnopqrstuvwxyz'+-" else 32 for code in range(256))
+DIGIT_BYTES: Final = bytes(code if chr(code) in "0123456789" else 32 for code in range(256))
 BULLET: Final = re.compile(r"\n[ \t]{0,8}(?:[-*•]|\d{1,3}[.)])[ \t]")
 CHOICE: Final = re.compile(r"\n[ \t]{0,8}\(?[A-E][.):]")
 NUMBER: Final = re.compile(r"\d\d*")
@@ -142,13 +107,14 @@ FEATURE_NAMES: Final[tuple[str, ...]] = (
 class Scan:
     """A text's first look, shared by all that count in it.
 
-    chars: of the whole text. seen: the part looked at, at most 3,001 characters. lowered: that in small letters.
-    by_class: as CLASS_NAMES. words: of `lowered` with stretched letters made single. plain_words: of `lowered` itself,
-    parted at hyphens too. may_have_digits: False if there are none of any script.
+    chars: of the whole text. seen: the part looked at, at most 3,001 characters. flat: that, `flattened`. lowered: that
+    in small letters with stretched ones made single. by_class: as CLASS_NAMES. words: of `lowered`. plain_words: of `seen` in
+    small letters, parted at hyphens too. may_have_digits: False if there are none of any script.
     """
 
     chars: int
     seen: str
+    flat: str
     lowered: str
     by_class: list[int]
     words: list[str]
@@ -162,7 +128,7 @@ def scan(text: str) -> Scan:
     small = seen.lower()
     is_stretched = _has_stretched(small)
     lowered = STRETCHED.sub(r"\1", small) if is_stretched else small
-    words = WORD.findall(lowered)
+    words = _words(lowered)
     if is_stretched:
         plain_words = PLAIN_WORD.findall(small)
     elif "-" in small or "+" in small:
@@ -173,6 +139,7 @@ def scan(text: str) -> Scan:
     return Scan(
         chars=len(text),
         seen=seen,
+        flat=flattened(seen),
         lowered=lowered,
         by_class=by_class,
         words=words,
@@ -192,22 +159,22 @@ def features(text: str) -> Vector:
 
 def features_of(own: Scan) -> Vector:
     """`features` of a text that has been scanned."""
-    seen, words = own.seen, own.words
-    counted = Counter(filter(None, map(TABLE.get, words)))
-    groups = [counted[name] for name in GROUPS]
+    seen, words, flat = own.seen, own.words, own.flat
+    counted = Counter(filter(None, map(TABLE.get, words))).get
+    groups = [counted(name, 0) for name in GROUPS]
     word_total = max(len(words), 1)
-    spaced = len(seen.split())
+    spaced = max(flat.count(" ") - 1, 0)
     stripped = seen.strip()
-    numbers = NUMBER.findall(seen) if own.may_have_digits else ()
+    numbers = _numbers(own)
     lines = f"\n{seen}"
-    courtesy = sum([counted[name] for name in COURTESY])
+    courtesy = sum([counted(name, 0) for name in COURTESY])
     beyond = len(words) - courtesy
     first = TABLE.get(words[0]) if words else None
     counts = [
         own.chars,
         spaced,
         seen.count("\n"),
-        len(SENTENCE_END.findall(seen)),
+        flat.count(". ") + flat.count("! ") + flat.count("? "),
         len(numbers),
         len(BULLET.findall(lines)),
         len(CHOICE.findall(lines)),
@@ -242,13 +209,32 @@ def _count(by_common: dict[str, tuple[str, ...]], text: str) -> int:
     return sum([sum(map(text.count, marks)) for part, marks in by_common.items() if part in text])
 
 
-def _codes(text: str) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+def _words(lowered: str) -> list[str]:
+    """As WORD finds them: in what is left of a text without all else, each begins where its first letter is."""
+    left = lowered.encode("ascii", "replace").translate(WORD_BYTES).decode("ascii")
+    if left.startswith(("'", "+", "-")) or " '" in left or " +" in left or " -" in left:
+        return WORD.findall(lowered)
+    return left.split()
+
+
+def _numbers(own: Scan) -> Sequence[str | bytes]:
+    """As NUMBER finds them."""
+    if not own.may_have_digits:
+        return ()
+    return own.seen.encode().translate(DIGIT_BYTES).split() if own.seen.isascii() else NUMBER.findall(own.seen)
+
+
+def _codes(text: str) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint32]:
+    """(n,) code points."""
+    if text.isascii():
+        return np.frombuffer(text.encode(), np.uint8)
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _class_counts(text: str) -> list[int]:
     """As long as CLASS_NAMES: how many characters of each class."""
-    places = CLASS_OF_CODE.take(np.minimum(_codes(text), 128))
+    codes = _codes(text)
+    places = CLASS_OF_CODE.take(codes if codes.dtype == np.uint8 else np.minimum(codes, 128))
     counts: list[int] = np.bincount(places, minlength=len(CLASS_NAMES)).tolist()
     return counts
 
@@ -257,5 +243,8 @@ def _has_stretched(lowered: str) -> bool:
     """Whether STRETCHED would find anything: it alone takes a tenth of all the time here, and seldom does."""
     codes = _codes(lowered)
     again = codes[1:] == codes[:-1]
-    thrice = codes[2:][again[1:] & again[:-1]]
-    return bool(((thrice >= ord("a")) & (thrice <= ord("z"))).any())
+    thrice = again[1:] & again[:-1]
+    if not np.count_nonzero(thrice):
+        return False
+    found = codes[2:][thrice]
+    return bool(((found >= ord("a")) & (found <= ord("z"))).any())

@@ -61,6 +61,12 @@ def normalise(text: str) -> str:
     return text.strip().lower()
 
 
+def flattened(text: str) -> str:
+    """The text with one space for each stretch of white space, and one at either end; empty if there is nothing else."""
+    words = text.split()
+    return f" {' '.join(words)} " if words else ""
+
+
 def _single_spaced(line: str) -> str:
     body = line.lstrip(" \t")
     return line[: len(line) - len(body)] + " ".join(body.split())

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from gateway.usage import Usage
 
-Embedding = npt.NDArray[np.float32]
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Embedding: TypeAlias = "npt.NDArray[np.float32]"
 Form = Literal["whole", "stream"]
 
 OBSERVATIONS_MAX = 64

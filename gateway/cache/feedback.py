@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from gateway.cache.base import Embedding, Objection, Observation, Place, Served, Store
 from gateway.errors import StoreUnavailable
@@ -20,7 +20,7 @@ OBSERVATION_KEPT_S: Final = 30 * 86_400.0
 
 HITS: Final = ("hit-exact", "hit-semantic")
 
-Embed = Callable[[str], Awaitable[Embedding | None]]
+Embed: TypeAlias = "Callable[[str], Awaitable[Embedding | None]]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 from gateway.cache.base import (
     OBSERVATIONS_MAX,
@@ -24,7 +24,9 @@ from gateway.cache.base import (
     Selection,
     Served,
 )
-from gateway.cache.vectors import Rows, unit
+
+if TYPE_CHECKING:
+    from gateway.cache.vectors import Rows
 
 # What the Python objects of one record take besides the texts, bytes and vectors in it; held against tracemalloc by a test.
 ANSWER_BYTES: Final = 1_000
@@ -157,7 +159,7 @@ class MemoryStore:
         self._forget(("objection", (partition, pair)))
         size = OBJECTION_BYTES + _bytes(objection.asked) + _bytes(objection.kept)
         kept = _Objection(partition, pair, self._clock() + ttl_s, size)
-        if unit(embedding) is not None and ttl_s > 0 and self._keep(("objection", (partition, pair)), kept):
+        if _unit(embedding) is not None and ttl_s > 0 and self._keep(("objection", (partition, pair)), kept):
             self._add(self._objections, partition, pair, embedding)
 
     async def observe(self, subject: bytes, observation: Observation, ttl_s: float) -> None:
@@ -202,7 +204,7 @@ class MemoryStore:
         self, partitions: dict[bytes, Rows[K]], partition: bytes, embedding: Embedding, count: int
     ) -> list[tuple[float, K]]:
         """The nearest that are not past their time."""
-        vector = unit(embedding)
+        vector = _unit(embedding)
         while vector is not None and count > 0 and (rows := partitions.get(partition)) is not None and rows.dim == len(vector):
             found = rows.nearest(vector, count)
             now = self._clock()
@@ -215,7 +217,9 @@ class MemoryStore:
 
     def _add(self, partitions: dict[bytes, Rows[K]], partition: bytes, key: K, embedding: Embedding) -> None:
         """Have what is kept found by its embedding, if that has a direction and the length of the others'."""
-        vector = unit(embedding)
+        from gateway.cache.vectors import Rows
+
+        vector = _unit(embedding)
         rows = partitions.get(partition)
         if vector is None or (rows is not None and rows.dim != len(vector)):
             return
@@ -288,3 +292,10 @@ class MemoryStore:
 def _bytes(text: str) -> int:
     """At most what a text takes in memory, besides its head."""
     return len(text) if text.isascii() else 4 * len(text)
+
+
+def _unit(embedding: Embedding) -> Embedding | None:
+    """As vectors.unit, which needs numpy: only those who look for similar questions have it imported."""
+    from gateway.cache.vectors import unit
+
+    return unit(embedding)

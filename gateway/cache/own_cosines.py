@@ -22,5 +22,8 @@ class OwnCosines:
         own = [float(vector @ self._embedder.encode(text)) for text in kept]
         return self._verifier.scores(asked, kept, own)
 
+    def excluded(self, asked: str, kept: Sequence[str]) -> list[bool]:
+        return self._verifier.excluded(asked, kept)
+
     def bar(self, false_hit_budget: float) -> float:
         return self._verifier.bar(false_hit_budget)

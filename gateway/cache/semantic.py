@@ -13,6 +13,8 @@ from gateway.cache.evidence import ENTRY_SD, OBJECTION_STEP, ROUTE_OFFSET_MAX, R
 from gateway.policy.model import CacheRule
 
 NEIGHBOURS: Final = 5
+# Of all texts that the rules look at: under a millisecond of prose, whose words were mostly met before.
+SCREENED_CHARS_MAX: Final = 4_000
 INLINE_CHARS_MAX: Final = 1_000  # of all texts compared; more take a millisecond or two, which is not for the event loop
 SCORE_MIN: Final = 0.5  # whatever else is known, what is as likely another question is not the same; a veto leaves no more
 OBJECTION_NEAR: Final = 0.9  # cosine within which a counter-example counts
@@ -25,6 +27,10 @@ class Verifier(Protocol):
     @property
     def is_quick(self) -> bool:
         """Whether a few short pairs may be scored on the event loop."""
+        ...
+
+    def excluded(self, asked: str, kept: Sequence[str]) -> list[bool]:
+        """For each text of kept whether its score is no more than SCORE_MIN, as far as that is known without making it."""
         ...
 
     def scores(self, asked: str, kept: Sequence[str], cosines: Sequence[float]) -> list[float]: ...
@@ -44,10 +50,13 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What a look-up found. near: the likeliest candidate that was not served, with its score. cost_nusd: of embedding."""
+    """What a look-up found. cost_nusd: of embedding.
+
+    near: of the candidates that were not served the likeliest that got a score; if none did, the nearest, where it is short.
+    """
 
     hit: Hit | None = None
-    near: tuple[Neighbour, float] | None = None
+    near: Neighbour | None = None
     embedding: Embedding | None = None
     cost_nusd: int | None = 0
 
@@ -83,12 +92,14 @@ class Matcher:
         bar = await self._bar(store, rule, route, near) if candidates else None
         if bar is None:
             return Looked(None, None, embedded.vector, embedded.cost_nusd)
-        likeliest: tuple[Neighbour, float] | None = None
+        # Of long texts that are excluded nothing is learned: a score costs milliseconds, and they are only served as they stand.
+        is_short = len(key.question) + len(candidates[0].question) <= INLINE_CHARS_MAX
+        likeliest, highest = candidates[0] if is_short else None, -1.0
         # The nearest by itself: where there is a hit it is mostly that one, and the others need not be read.
         for some in (candidates[:1], candidates[1:]):
             for candidate, score in await self._ranked(key.question, some):
-                if likeliest is None or score > likeliest[1]:
-                    likeliest = candidate, score
+                if score > highest:
+                    likeliest, highest = candidate, score
                 if score <= SCORE_MIN or _is_objected(key.question, near, candidate) or _weight(candidate, score) < bar:
                     continue
                 answer = await store.serve(Served(request_id, key.partition, candidate.exact, key.question, score))
@@ -97,10 +108,24 @@ class Matcher:
                     return Looked(hit, None, embedded.vector, embedded.cost_nusd)
         return Looked(None, likeliest, embedded.vector, embedded.cost_nusd)
 
+    async def score(self, asked: str, candidate: Neighbour) -> float:
+        """How probable it is that both are the same question, whatever excludes them."""
+        return (await self._scores(asked, [candidate]))[0]
+
     async def _ranked(self, asked: str, candidates: Sequence[Neighbour]) -> list[tuple[Neighbour, float]]:
-        """Candidates with their scores, the likeliest first."""
-        scores = await self._scores(asked, candidates) if candidates else []
-        return sorted(zip(candidates, scores, strict=True), key=lambda pair: -pair[1])
+        """Candidates with their scores, the likeliest first; without those that are another question in any case."""
+        left = await self._left(asked, candidates)
+        scores = await self._scores(asked, left) if left else []
+        return sorted(zip(left, scores, strict=True), key=lambda pair: -pair[1])
+
+    async def _left(self, asked: str, candidates: Sequence[Neighbour]) -> list[Neighbour]:
+        """What is worth a score. Most of a miss's neighbours are not, and a score costs ten times what it takes to see that."""
+        kept = [c.question for c in candidates]
+        if len(asked) + sum(map(len, kept)) <= SCREENED_CHARS_MAX:
+            excluded = self._verifier.excluded(asked, kept)
+        else:
+            excluded = await asyncio.to_thread(self._verifier.excluded, asked, kept)
+        return [c for c, is_out in zip(candidates, excluded, strict=True) if not is_out]
 
     async def _scores(self, asked: str, candidates: Sequence[Neighbour]) -> list[float]:
         kept, cosines = [c.question for c in candidates], [c.similarity for c in candidates]

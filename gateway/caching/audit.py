@@ -57,9 +57,9 @@ class Auditor:
         errand = replace(errand, purpose="audit")
         self._background.start(f"audit-{errand.request.request_id}", lambda: self._audit(errand, hit, key, embedding))
 
-    def compare(self, errand: Errand, near: tuple[Neighbour, float], answer: CachedAnswer) -> None:
+    def compare(self, errand: Errand, question: str, near: Neighbour, answer: CachedAnswer) -> None:
         """Learn from the answer that came instead of one that was near, but not sure enough. Asks no model."""
-        self._background.start(f"compare-{errand.request.request_id}", lambda: self._compare(errand, near, answer))
+        self._background.start(f"compare-{errand.request.request_id}", lambda: self._compare(errand, question, near, answer))
 
     async def _audit(self, errand: Errand, hit: Hit, key: CacheKey, embedding: Embedding | None) -> None:
         if not has_place(self._ledger):
@@ -148,16 +148,18 @@ class Auditor:
             self._alarmed.discard(route)
             log.info("route '%s': the share of wrong cache hits is within its budget again", route)
 
-    async def _compare(self, errand: Errand, near: tuple[Neighbour, float], answer: CachedAnswer) -> None:
-        neighbour, score = near
+    async def _compare(self, errand: Errand, question: str, near: Neighbour, answer: CachedAnswer) -> None:
+        matcher = errand.runtime.matcher
+        assert matcher is not None, "a policy that looks for similar questions has a matcher"
         try:
-            kept = await self._store.get(neighbour.exact)
+            kept = await self._store.get(near.exact)
             old, new = text_of(kept) if kept is not None else None, text_of(answer)
             if old is None or new is None:
                 return
             verdict = await self._compared(errand, old, new)
             if verdict != "unsure":
-                await self._confirm(neighbour.exact, Observation(score, verdict == "right"), errand)
+                score = await matcher.score(question, near)
+                await self._confirm(near.exact, Observation(score, verdict == "right"), errand)
         except StoreUnavailable as exc:
             log.warning("route '%s': what a comparison found cannot be kept: %s", errand.plan.route, exc)
 

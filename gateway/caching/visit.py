@@ -36,7 +36,7 @@ class Visit:
     """What came of it so far. key: None for a request that neither reads nor fills the cache.
 
     began_at: seconds since 1970. cost_nusd: of the embedding.
-    near: the likeliest candidate that was not served, with the verifier's score.
+    near: the likeliest candidate that was not served.
     """
 
     errand: Errand
@@ -48,7 +48,7 @@ class Visit:
     is_stale: bool = False
     cost_nusd: int = 0
     embedding: Embedding | None = None
-    near: tuple[Neighbour, float] | None = None
+    near: Neighbour | None = None
     flight: Flight | None = None
     _kept: list[bytes] | None = field(default_factory=list)
     _kept_bytes: int = 0
@@ -199,8 +199,8 @@ class Caching:
         if newer is not None and newer.stored_at > visit.began_at:
             return  # asked later and answered sooner, as by a refresh
         await self._store.put(key, answer, visit.embedding, keep_s(errand))
-        if visit.near is not None and self._draw() < COMPARED_SHARE:
-            self._auditor.compare(errand, visit.near, answer)
+        if visit.near is not None and key.question is not None and self._draw() < COMPARED_SHARE:
+            self._auditor.compare(errand, key.question, visit.near, answer)
 
 
 def asked_of(plan: Plan, models: Mapping[str, Model]) -> str:

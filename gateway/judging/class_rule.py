@@ -7,8 +7,9 @@ those before it that it leans on.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from classifiers.base import Verdict
 from gateway.policy.model import UNSURE
@@ -19,8 +20,7 @@ SKIP_MIN: Final = 0.5  # a text that is rather something else is not skipped, ho
 UNFAMILIAR: Final = "unfamiliar"
 
 
-@dataclass(frozen=True, slots=True)
-class Classed:
+class Classed(msgspec.Struct, frozen=True):
     """The class and the probability of the likeliest one. why: it is `unsure`. is_unfamiliar: that is the reason."""
 
     name: str
@@ -53,7 +53,7 @@ def classed(classes: Mapping[str, float], rule: ClassifierSpec, familiarity: flo
 
     familiarity: 0 to 1, of the turn with those before that it leans on.
     """
-    likeliest = max(classes, key=lambda name: classes[name])
+    likeliest = max(classes, key=classes.__getitem__)
     if rule.strong_above is None:
         name = likeliest if classes[likeliest] >= rule.abstain_below else UNSURE
     else:

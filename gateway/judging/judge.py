@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Final, Protocol
+
+import msgspec
 
 from classifiers.base import Verdict
 from gateway.conversation import Turn
@@ -22,9 +23,10 @@ from gateway.prompt import readable
 
 log = logging.getLogger("turnout.judging")
 
-# Up to this many characters scoring keeps the event loop under 2 ms: 0.9 ms, or 1.9 with an artifact that learned from
+# Up to this many characters scoring keeps the event loop under 2 ms: 0.6 ms, or 1.7 with an artifact that learned from
 # grades. More go to a thread, where `max_ms` can hold them to their time (benchmarks/classifier.py).
-INLINE_CHARS_MAX: Final = 1_000
+INLINE_CHARS_MAX: Final = 2_000
+SCORED: Final = frozenset({"class", "quality"})  # what a verdict tells
 OUT_OF_SCOPE: Final = "oos"
 OURS: Final = ("timeout", "error")  # reasons that are not in the text itself
 JUNK_SHARE_MAX: Final = 0.1
@@ -32,6 +34,7 @@ JUNK_CHARS: Final = 3_000  # of a text's beginning, in which junk is looked for
 
 _WORD: Final = re.compile(r"[^\W_]")
 _JUNK: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff\ufffd\ufffe\uffff]")
+_ASCII_JUNK: Final = bytes(code for code in range(128) if _JUNK.match(chr(code)))
 
 
 class Scorer(Protocol):
@@ -64,18 +67,11 @@ class IntentScorer(Protocol):
     def score(self, text: str) -> Intended: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """Facts, and for those that are not there the reason in words."""
 
-    values: dict[str, FactValue] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Scored:
-    verdicts: Mapping[str, Verdict]
-    intents: Mapping[str, Intended]
+    values: dict[str, FactValue] = msgspec.field(default_factory=dict)
+    missing: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Judge:
@@ -118,50 +114,48 @@ class Judge:
     async def _judged(self, last: str | None, whole: str, wanted: Set[str]) -> Judgement:
         """last: None for a turn that is no case for `skip`."""
         judgement = Judgement()
-        scored = await self._scored((whole,) if last is None else (last, whole), wanted)
-        if scored.verdicts:
-            last_verdict = None if last is None else scored.verdicts[last]
-            self._tell(judgement, last_verdict, scored.verdicts[whole], wanted)
-        for intended in scored.intents.values():
+        texts = (whole,) if last is None or last == whole else (last, whole)
+        verdicts, intents = await self._scored(texts, wanted)
+        if verdicts:
+            self._tell(judgement, None if last is None else verdicts[last], verdicts[whole], wanted)
+        for intended in intents.values():
             is_sure = intended.confidence >= self._rule.intent_above
             judgement.values["intent"] = intended.intent if is_sure else OUT_OF_SCOPE
             judgement.values["intent.confidence"] = float(intended.confidence)
         return judgement
 
-    async def _scored(self, texts: Sequence[str], wanted: Set[str]) -> _Scored:
+    async def _scored(self, texts: Sequence[str], wanted: Set[str]) -> tuple[dict[str, Verdict], dict[str, Intended]]:
         """A verdict on each text and the intent of the last one: remembered, or scored now."""
         verdicts: dict[str, Verdict] = {}
         intents: dict[str, Intended] = {}
-        to_judge: list[str] = []
-        to_read: list[str] = []
-        if self._scorer is not None and wanted & {"class", "quality"}:
+        to_judge: dict[str, bytes] = {}
+        to_read: dict[str, bytes] = {}
+        if self._scorer is not None and not wanted.isdisjoint(SCORED):
             to_judge = _unknown(texts, self.verdicts, self._scorer.version, verdicts)
         if self._intents is not None and "intent" in wanted:
             to_read = _unknown(texts[-1:], self.intended, self._intents.version, intents)
         if not to_judge and not to_read:
-            return _Scored(verdicts, intents)
-        if sum(map(len, {*to_judge, *to_read})) <= INLINE_CHARS_MAX:
-            fresh = self._score(to_judge, to_read)
+            return verdicts, intents
+        if sum(map(len, to_judge.keys() | to_read.keys())) <= INLINE_CHARS_MAX:
+            judged, read = self._score(to_judge, to_read)
         else:
             work = asyncio.to_thread(self._score, to_judge, to_read)
-            fresh = await asyncio.wait_for(work, self._rule.max_ms / 1000)
-        for text, verdict in fresh.verdicts.items():
-            assert self._scorer is not None
-            self.verdicts.put(text_key(text, self._scorer.version), verdict)
-        for text, intended in fresh.intents.items():
-            assert self._intents is not None
-            self.intended.put(text_key(text, self._intents.version), intended)
-        return _Scored({**verdicts, **fresh.verdicts}, {**intents, **fresh.intents})
+            judged, read = await asyncio.wait_for(work, self._rule.max_ms / 1000)
+        for text, verdict in judged.items():
+            self.verdicts.put(to_judge[text], verdict)
+        for text, intended in read.items():
+            self.intended.put(to_read[text], intended)
+        return verdicts | judged, intents | read
 
-    def _score(self, to_judge: Sequence[str], to_read: Sequence[str]) -> _Scored:
-        verdicts, intents = {}, {}
+    def _score(self, to_judge: Iterable[str], to_read: Iterable[str]) -> tuple[dict[str, Verdict], dict[str, Intended]]:
+        judged, read = {}, {}
         for text in to_judge:
             assert self._scorer is not None
-            verdicts[text] = self._scorer.judge(text)
+            judged[text] = self._scorer.judge(text)
         for text in to_read:
             assert self._intents is not None
-            intents[text] = self._intents.score(text)
-        return _Scored(verdicts, intents)
+            read[text] = self._intents.score(text)
+        return judged, read
 
     def _tell(self, judgement: Judgement, last: Verdict | None, whole: Verdict, wanted: Set[str]) -> None:
         """The facts of the verdicts. last: None for a turn that is no case for `skip`."""
@@ -190,13 +184,14 @@ class Judge:
             log.log(level, "decided without the classifier (%s): %s; not logged again for this policy", reason, why, exc_info=exc)
 
 
-def _unknown(texts: Sequence[str], memo: Memo[Value], version: str, known: dict[str, Value]) -> list[str]:
-    """Those of the texts that are not remembered; the others' values go into `known`."""
-    unknown = []
-    for text in dict.fromkeys(texts):
-        value = memo.get(text_key(text, version))
+def _unknown(texts: Iterable[str], memo: Memo[Value], version: str, known: dict[str, Value]) -> dict[str, bytes]:
+    """Those of the texts that are not remembered, with their keys; the others' values go into `known`."""
+    unknown = {}
+    for text in texts:
+        key = text_key(text, version)
+        value = memo.get(key)
         if value is None:
-            unknown.append(text)
+            unknown[text] = key
         else:
             known[text] = value
     return unknown
@@ -209,7 +204,10 @@ def _unfit(text: str) -> tuple[str, str] | None:
     if _WORD.search(text) is None:
         return "no-words", "the user's text has no letter and no digit"
     seen = text[:JUNK_CHARS]
-    share = len(_JUNK.findall(seen)) / len(seen)
+    if seen.isascii():
+        share = (len(seen) - len(seen.encode().translate(None, _ASCII_JUNK))) / len(seen)
+    else:
+        share = len(_JUNK.findall(seen)) / len(seen)
     if share > JUNK_SHARE_MAX:
         return "not-text", f"what the user sent is hardly text: {share:.0%} of it are control or private characters"
     return None

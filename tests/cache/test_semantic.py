@@ -1,8 +1,10 @@
 """Finding a similar question and telling whether it is the same one: by score, bar, evidence and counter-examples."""
 
 import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import pytest
 
@@ -10,7 +12,7 @@ from gateway.cache.base import CachedAnswer, CacheKey, Objection, Observation
 from gateway.cache.embedding import Embedded
 from gateway.cache.evidence import route_subject
 from gateway.cache.memory import MemoryStore
-from gateway.cache.semantic import NEIGHBOURS, Looked, Matcher
+from gateway.cache.semantic import INLINE_CHARS_MAX, NEIGHBOURS, SCREENED_CHARS_MAX, Looked, Matcher
 from gateway.policy.model import CacheRule
 from tests.contract.store_suite import answer, direction, key
 
@@ -48,6 +50,10 @@ class Scored:
     table: Mapping[str, float] = field(default_factory=dict)
     is_quick: bool = True
     has_bar: bool = True
+    others: frozenset[str] = frozenset()
+
+    def excluded(self, asked: str, kept: Sequence[str]) -> list[bool]:
+        return [text in self.others for text in kept]
 
     def scores(self, asked: str, kept: Sequence[str], cosines: Sequence[float]) -> list[float]:
         return [self.table.get(text, 0.999) for text in kept]
@@ -102,7 +108,7 @@ def test_near_question_that_is_another_is_not_answered_but_told_as_near() -> Non
     looked = Shelf({OTHER: 1.0}, {OTHER: 0.3}).looked()
     assert looked.hit is None
     assert looked.near is not None
-    assert (looked.near[0].question, looked.near[1]) == (OTHER, 0.3)
+    assert looked.near.question == OTHER
 
 
 def test_behind_the_nearest_the_likeliest_candidate_is_served() -> None:
@@ -236,3 +242,50 @@ def test_a_route_that_was_wrong_tightens_within_seconds() -> None:
 
 def test_a_slow_verifier_does_not_hold_up_the_loop() -> None:
     assert served_id(Shelf({ALIKE: 5.0}, verifier=Scored(is_quick=False)).looked()) == ALIKE
+
+
+def test_what_the_rules_exclude_is_not_scored_and_near_where_nothing_else_is() -> None:
+    class Strict(Scored):
+        def scores(self, asked: str, kept: Sequence[str], cosines: Sequence[float]) -> list[float]:
+            assert not self.others.intersection(kept)
+            return super().scores(asked, kept, cosines)
+
+    verifier = Strict({ALIKE: 0.7}, others=frozenset({OTHER}))
+    looked = Shelf({OTHER: 1.0, ALIKE: 5.0}, verifier=verifier).looked()
+    assert looked.hit is None
+    assert looked.near is not None
+    assert looked.near.question == ALIKE
+    alone = Shelf({OTHER: 1.0}, verifier=verifier).looked()
+    assert alone.hit is None
+    assert alone.near is not None
+    assert alone.near.question == OTHER
+
+
+def test_a_candidate_gets_its_score_when_it_is_asked_for() -> None:
+    async def scenario() -> float:
+        shelf = Shelf({OTHER: 1.0}, verifier=Scored({OTHER: 0.4}, others=frozenset({OTHER})))
+        matcher = await shelf.fill()
+        near = (await shelf.look(matcher)).near
+        assert near is not None
+        return await matcher.score(ASKED, near)
+
+    assert asyncio.run(scenario()) == 0.4
+
+
+def test_long_neighbours_are_looked_through_in_a_thread() -> None:
+    class Watched(Scored):
+        threads: ClassVar[set[str]] = set()
+
+        def excluded(self, asked: str, kept: Sequence[str]) -> list[bool]:
+            self.threads.add(threading.current_thread().name)
+            return super().excluded(asked, kept)
+
+    long = "capital " * (SCREENED_CHARS_MAX // 8)
+    assert served_id(Shelf({long: 5.0}, verifier=Watched()).looked()) == long
+    assert threading.main_thread().name not in Watched.threads
+
+
+def test_of_long_questions_that_are_excluded_none_is_near() -> None:
+    long = "capital " * (INLINE_CHARS_MAX // 8)
+    looked = Shelf({long: 5.0}, verifier=Scored(others=frozenset({long}))).looked()
+    assert (looked.hit, looked.near) == (None, None)

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.shipped.calibrate import Calibration
-from classifiers.shipped.head import BITS, CLASSES, PARTS, Head, view
+from classifiers.shipped.head import BITS, CLASSES, PARTS, Head, view, windowed
 from classifiers.shipped.head_fit import HashedLogistic, Table
-from classifiers.text.features import FEATURE_NAMES
+from classifiers.text.features import FEATURE_NAMES, features
+from classifiers.text.ngrams import char_ngrams, token_ngrams
+from classifiers.text.normalise import normalise
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=300)
 
@@ -56,6 +58,36 @@ def test_what_is_stored_is_what_answers(head, embedder):
     assert {name: array.dtype for name, array in again.arrays().items()} == {
         name: array.dtype for name, array in head.arrays().items()
     }
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
+
+
+def unit(counts):
+    weights = np.log1p(counts)
+    return weights / max(np.linalg.norm(weights), 1e-12)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Hi!", "Prove that 7 is prime:\n- by hand\n- heyyy", "é ٣ ²", "the river. " * 250, "²" * 3_001]
+)
+def test_it_answers_what_its_arrays_say(head, arrays, embedder, text):
+    seen = normalise(windowed(text))
+    ids = embedder.token_ids(seen)
+    ids = np.concatenate((ids[:384], ids[-128:])) if len(ids) > 512 else ids
+    hand = np.clip((features(seen) - arrays["feature_mean"]) / arrays["feature_scale"], -4, 4)
+    logits = arrays["bias"] + embedder.encode_ids(ids) @ arrays["embedding_weight"] + hand @ arrays["feature_weight"]
+    for (buckets, counts), table in (
+        (char_ngrams(seen, (3, 4, 5), BITS), arrays["char_weight"]),
+        (token_ngrams(ids, (1, 2), BITS), arrays["token_weight"]),
+    ):
+        logits = logits + unit(counts) @ table[buckets].astype(np.float64)
+    skip, command, question, strong = softmax(logits)
+    classes = np.array([skip, command + question, strong])
+    expected = softmax(arrays["sharpness"] * np.log(np.maximum(classes, 1e-12)) + arrays["class_bias"])
+    assert head.probabilities(text) == pytest.approx(expected, abs=2e-5)
 
 
 def test_many_texts_get_what_each_gets_alone(head):

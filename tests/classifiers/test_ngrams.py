@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.text.ngrams import char_ngrams, token_ngrams
+from classifiers.text.ngrams import both_ngrams, char_ngrams, token_ngrams
+from classifiers.text.normalise import flattened
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=300)  # lone surrogates included
 FROZEN_CHARS = [35676, 35735, 57714]
@@ -77,6 +78,16 @@ def test_every_text_has_sorted_distinct_buckets_within_the_table(text: str, bits
 @given(st.lists(st.integers(0, 2**31)))
 def test_every_list_of_ids_is_counted_whole(ids: list[int]) -> None:
     assert token_ngrams(ids, [1, 2], 18)[1].sum() == max(2 * len(ids) - 1, 0)
+
+
+@given(ANY_TEXT, st.lists(st.integers(0, 31_999), max_size=60))
+def test_both_at_once_are_what_each_is_alone(text: str, ids: list[int]) -> None:
+    places, counts, of_chars = both_ngrams(flattened(text.lower()), (3, 4, 5), np.array(ids, np.int64), (1, 2), 16)
+    chars, char_counts = char_ngrams(text, (3, 4, 5), 16)
+    tokens, token_counts = token_ngrams(ids, (1, 2), 16)
+    assert places.tolist() == [*chars.tolist(), *(tokens.astype(int) + 2**16).tolist()]
+    assert counts.tolist() == [*char_counts.tolist(), *token_counts.tolist()]
+    assert of_chars == len(chars)
 
 
 @pytest.mark.parametrize(("sizes", "bits"), [([], 10), ([0, 2], 10), ([2], 0), ([2], 33)])

@@ -31,6 +31,7 @@ def test_words_are_those_that_the_patterns_find(text: str) -> None:
     assert own.lowered == STRETCHED.sub(r"\1", text.lower())
     assert own.words == WORD.findall(own.lowered)
     assert own.plain_words == PLAIN_WORD.findall(text.lower())
+    assert own.flat == (f" {' '.join(text.split())} " if text.strip() else "")
     assert own.may_have_digits or not re.search(r"\d", text)
 
 
@@ -43,6 +44,8 @@ def test_counts_are_those_of_the_plain_patterns(text: str) -> None:
         "log_bullets": len(BULLET.findall(text)),
         "log_choices": len(CHOICE.findall(text)),
         "log_numbers": len(re.findall(r"\d+", text)),
+        "log_sentences": len(re.findall(r"[.!?](?:\s|$)", text)),
+        "log_words": len(text.split()),
     }
     for name, marks in MARKUP.items():
         expected[f"log_{name}"] = sum(map((text if name == "code_mark" else lowered).count, marks))

@@ -139,10 +139,11 @@ def test_each_text_is_read_once(embedder, rarity):
 
 
 def test_texts_kept_are_bounded(embedder, rarity, monkeypatch):
-    monkeypatch.setattr(contextual, "TEXTS_KEPT", 2)
+    monkeypatch.setattr(contextual, "SIDES_BYTES_MAX", 16_000)  # a word's side takes 5,000
     features = ContextualFeatures(embedder, rarity)
     features.rows("a", ["b", "c", "d"], [0.0] * 3)
-    assert features._side.cache_info().currsize == 2
+    assert 2 <= len(features._side) <= 3
+    assert features._side.size_bytes <= 16_000
 
 
 def test_rarity_grows_as_fewer_texts_hold_a_piece():
