@@ -9,14 +9,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from fastapi import FastAPI
-
 from gateway import __version__
 from gateway.adapters import Adapters
 from gateway.budgets.budgets import Budgets
 from gateway.budgets.opening import open_budgets
 from gateway.cache.base import Store
-from gateway.cache.embedding_setup import check_embedder
 from gateway.cache.embedding_vectors import VectorCache
 from gateway.cache.feedback import CacheFeedback
 from gateway.cache.guarded import Guarded, for_people
@@ -25,26 +22,18 @@ from gateway.caching.audit import Auditor
 from gateway.caching.background import Background
 from gateway.caching.refresh import Refresher
 from gateway.caching.visit import Caching
-from gateway.edge.admin import admin_routes
-from gateway.edge.admin_budgets import budget_routes
-from gateway.edge.api import Status, api_routes, render_errors
+from gateway.edge.asgi import ASGIApp
 from gateway.edge.auth import Entrance, Operator
 from gateway.edge.chat_completions import CHAT_PATH, ChatDialect
 from gateway.edge.completions import COMPLETIONS_PATH, CompletionsDialect
 from gateway.edge.dialect import Dialect
 from gateway.edge.embeddings import EMBEDDINGS_PATH, EmbeddingsDialect
 from gateway.edge.endpoint import Endpoint, Handler, R
-from gateway.edge.feedback import feedback_routes
-from gateway.edge.kept_by_provider import KeptByProvider
-from gateway.edge.kept_chat import kept_chat_routes
+from gateway.edge.late_api import LateApi
 from gateway.edge.messages import MESSAGES_PATH, MessagesDialect
-from gateway.edge.messages_tokens import count_tokens_routes
-from gateway.edge.metrics import metrics_routes
-from gateway.edge.models import models_routes
-from gateway.edge.openapi import openapi_routes
-from gateway.edge.responses import RESPONSES_PATH, ResponsesDialect, responses_routes
+from gateway.edge.responses import RESPONSES_PATH, ResponsesDialect
 from gateway.edge.responses_compact import COMPACT_PATH, CompactDialect
-from gateway.edge.responses_tokens import input_tokens_routes
+from gateway.edge.status import Status
 from gateway.embeddings_pipeline import EmbeddingsPipeline
 from gateway.fleet import Fleet
 from gateway.frame import Frame
@@ -97,22 +86,23 @@ def build_app(settings: Settings) -> Gateway:
     router = load_router(settings.policy)
     check_workers(router.policy, settings)
     check_responses(router.policy.responses, settings.redis_url, settings.workers)
-    check_embedder(router.policy, router.embedder)
+    if router.embedder is not None:
+        from gateway.cache.embedding_setup import check_embedder  # which imports numpy, as what is checked does
+
+        check_embedder(router.policy, router.embedder)
     metrics = Metrics()
     store = make_store(settings.redis_url, settings.cache_bytes_max, metrics.store_failed)
     ledger = LedgerWriter(open_store(settings), Spool(settings.spool))
     ready = _Ready(settings, router, ledger, store, metrics, keys)
 
     @contextlib.asynccontextmanager
-    async def lifespan(api: FastAPI) -> AsyncIterator[None]:
+    async def lifespan() -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as stack:
             await _open(ready, gateway, stack)
             yield
 
-    # FastAPI's own document knows the hot routes not, and its pages load a script from somebody else's host.
-    api = FastAPI(title="Turnout", version=__version__, lifespan=lifespan, openapi_url=None)
-    render_errors(api)
-    gateway = Gateway(api, directory, Entrance(directory, Operator(settings.admin_key), is_insecure=settings.is_insecure))
+    entrance = Entrance(directory, Operator(settings.admin_key), is_insecure=settings.is_insecure)
+    gateway = Gateway(lifespan, directory, entrance)
     return gateway
 
 
@@ -175,24 +165,32 @@ async def _open(ready: _Ready, gateway: Gateway, stack: contextlib.AsyncExitStac
     stack.callback(keys.close)
     stack.push_async_callback(_cancel, asyncio.create_task(keys.run(), name="key-watch"))
 
-    operator = Operator(settings.admin_key)
-    feedback = CacheFeedback(for_people(store), matching.embed)
-    kept_elsewhere = KeptByProvider(current, gateway.entrance, http, settings.body_bytes_max)
     responses_dialect = ResponsesDialect(responses, current, settings.body_bytes_max)
-    for routes in (
-        api_routes(current, ledger, sessions, status, gateway.entrance, settings.body_bytes_max, budgets),
-        models_routes(current),
-        input_tokens_routes(responses_dialect, current, sessions, settings.body_bytes_max),
-        responses_routes(responses, kept_elsewhere),
-        kept_chat_routes(kept_elsewhere),
-        count_tokens_routes(current, sessions, settings.body_bytes_max),
-        feedback_routes(ledger, feedback, operator, settings.body_bytes_max),
-        admin_routes(store, operator, metrics, "redis" if watched else "memory", lambda: watched.problem if watched else None),
-        budget_routes(budgets, operator),
-        metrics_routes(metrics),
-        openapi_routes(__version__),
-    ):
-        gateway.api.include_router(routes)
+
+    def make_api() -> ASGIApp:
+        from gateway.edge.rest import build_api  # here, since nothing else needs FastAPI
+
+        return build_api(
+            current=current,
+            ledger=ledger,
+            sessions=sessions,
+            status=status,
+            entrance=gateway.entrance,
+            operator=Operator(settings.admin_key),
+            budgets=budgets,
+            http=http,
+            responses=responses,
+            dialect=responses_dialect,
+            store=store,
+            problem=lambda: watched.problem if watched else None,
+            feedback=CacheFeedback(for_people(store), matching.embed),
+            metrics=metrics,
+            kind="redis" if watched else "memory",
+            body_bytes_max=settings.body_bytes_max,
+        )
+
+    gateway.api = LateApi(make_api)
+    stack.push_async_callback(gateway.api.aclose)
     frame = Frame(current, ledger, limits, metrics, gateway.drain)
     chat = Pipeline(frame, caching, sessions, budgets, prompt_id=prompts)
     embeddings = EmbeddingsPipeline(frame, VectorCache(store), http, metrics, budgets)

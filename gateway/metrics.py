@@ -1,19 +1,15 @@
-"""Counts for Prometheus, with a registry of their own: what `GET /metrics` tells. Knows no HTTP.
+"""Counts for Prometheus: what `GET /metrics` tells, for which gateway/exposition.py writes it down. Knows no HTTP.
 
-Counting is an addition to a number in a dict; what Prometheus wants to see is made when it asks. Called from the event loop.
+Counting is an addition to a number in a dict. Called from the event loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import add
 from typing import Final
 
 import msgspec
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 NO_ROUTE: Final = "(none)"  # of requests refused before a route was found, as in `turnout spend`
 
@@ -45,6 +41,10 @@ GAUGES: Final[dict[str, tuple[str, str, Callable[[float, float], float]]]] = {
 }
 
 
+Counts = dict[str, dict[tuple[str, ...], int]]
+Values = dict[str, dict[str, float]]
+
+
 class Counted(msgspec.Struct):
     """What one process has counted, as other processes read it: by name, then by label values or the one label."""
 
@@ -52,7 +52,7 @@ class Counted(msgspec.Struct):
     values: dict[str, dict[str, float]]
 
 
-class Metrics(Collector):
+class Metrics:
     """Routes come from the policy, so that there is a bounded number of series.
 
     peers: what other processes of this gateway have counted, asked for at each scrape and told together with our own.
@@ -62,16 +62,16 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self.peers: Callable[[], Sequence[Counted]] = tuple
         self.states: Callable[[], Mapping[str, Mapping[str, float]]] = dict
-        self._counts: dict[str, dict[tuple[str, ...], int]] = {name: {} for name in COUNTERS}
-        self._values: dict[str, dict[str, float]] = {name: {} for name in GAUGES}
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self._counts: Counts = {name: {} for name in COUNTERS}
+        self._values: Values = {name: {} for name in GAUGES}
 
     def answered(self, route: str | None, outcome: str, attempts: Iterable[tuple[str, str]]) -> None:
         """A request has ended. outcome: as in its ledger entry. attempts: model and outcome of each."""
-        self._count("turnout_requests", (route or NO_ROUTE, outcome))
+        key, counts = (route or NO_ROUTE, outcome), self._counts["turnout_requests"]
+        counts[key] = counts.get(key, 0) + 1
+        counts = self._counts["turnout_attempts"]
         for attempt in attempts:
-            self._count("turnout_attempts", attempt)
+            counts[attempt] = counts.get(attempt, 0) + 1
 
     def looked_up(self, route: str, outcome: str) -> None:
         """outcome: hit-exact, hit-semantic, miss or bypass."""
@@ -128,11 +128,6 @@ class Metrics(Collector):
             routes.setdefault(route, {})[outcome] = count
         return routes
 
-    def exposition(self, accept: str) -> tuple[bytes, str]:
-        """The text that a scraper reads, and its content type. accept: the scraper's header of that name."""
-        encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
-
     def counted(self) -> Counted:
         """Everything of this process as it stands."""
         counts = {name: list(counts.items()) for name, counts in self._counts.items()}
@@ -142,24 +137,15 @@ class Metrics(Collector):
         """Go on from what the process counted whose place this one takes. Its gauges ended with it."""
         _add(self._counts, {}, earlier)
 
-    def collect(self) -> Iterator[Metric]:
-        """For the registry: everything as it stands, of all processes."""
-        all_counts = {name: dict(counts) for name, counts in self._counts.items()}
-        all_values = self._all_values()
+    def all(self) -> tuple[Counts, Values]:
+        """Everything as it stands, of all processes."""
+        counts = {name: dict(counts) for name, counts in self._counts.items()}
+        values = self._all_values()
         for peer in self.peers():
-            _add(all_counts, all_values, peer)
-        for name, (help_, labels) in COUNTERS.items():
-            counter = CounterMetricFamily(name, help_, labels=labels)
-            for values, count in all_counts[name].items():
-                counter.add_metric(values, count)
-            yield counter
-        for name, (help_, label, _) in GAUGES.items():
-            gauge = GaugeMetricFamily(name, help_, labels=(label,))
-            for of, value in all_values[name].items():
-                gauge.add_metric((of,), value)
-            yield gauge
+            _add(counts, values, peer)
+        return counts, values
 
-    def _all_values(self) -> dict[str, dict[str, float]]:
+    def _all_values(self) -> Values:
         values = {name: dict(values) for name, values in self._values.items()}
         return values | {name: dict(values) for name, values in self.states().items()}
 
@@ -168,7 +154,7 @@ class Metrics(Collector):
         counts[labels] = counts.get(labels, 0) + 1
 
 
-def _add(counts: dict[str, dict[tuple[str, ...], int]], values: dict[str, dict[str, float]], more: Counted) -> None:
+def _add(counts: Counts, values: Values, more: Counted) -> None:
     """Counters add up, gauges as each of them says. Names that another version counted are left out."""
     for name, series in more.counts.items():
         if name in counts:

@@ -40,8 +40,8 @@ def command(*words: str) -> int:
     """One command as it is typed; its exit status."""
     top = argparse.ArgumentParser(prog="turnout")
     commands = top.add_subparsers(required=True)
-    cache.add(commands)
-    spend.add(commands)
+    cache.define(commands.add_parser("cache"))
+    spend.define(commands.add_parser("spend"))
     args = top.parse_args(words)
     status: int = args.run(args)
     return status

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from classifiers.artifact import Artifact
 from gateway.errors import ConfigError, UsageError
-from gateway.loading import ARTIFACTS
+from gateway.learned import ARTIFACTS
 
 PROGRESS_AFTER_S = 1.0
 

@@ -13,7 +13,7 @@ from gateway.budgets.frame import frame
 from gateway.budgets.ledger import read_spent
 from gateway.budgets.rules import Rules
 from gateway.cli.table import table
-from gateway.edge.admin_budgets import standing_json
+from gateway.edge.standing_json import standing_json
 from gateway.errors import ConfigError
 from gateway.ledger.base import LedgerReader
 from gateway.ledger.opening import open_reader
@@ -24,17 +24,13 @@ from gateway.settings import load_settings
 HEADINGS = ("budget", "holder", "spent", "of", "share", "ends")
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser(
-        "budgets",
-        help="who has spent how much of which budget",
-        description=(
-            "Each budget of the policy with each key, team, tag's value or route that has spent something of it, as the ledger "
-            "says. Works beside a running gateway; what it has reserved for requests under way, GET /admin/budgets tells."
-        ),
-        epilog="example: turnout budgets --json",
+def define(command: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    command.description = (
+        "Each budget of the policy with each key, team, tag's value or route that has spent something of it, as the ledger "
+        "says. Works beside a running gateway; what it has reserved for requests under way, GET /admin/budgets tells."
     )
+    command.epilog = "example: turnout budgets --json"
     command.add_argument("--policy", metavar="FILE", help="the policy (default: $TURNOUT_POLICY or policies/default.yaml)")
     command.add_argument("--json", action="store_true", help="print them as GET /admin/budgets does")
     command.set_defaults(run=run)

@@ -23,14 +23,10 @@ TENANT_CHARS_MAX = 16
 UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands to the parser."""
-    group = commands.add_parser(
-        "cache",
-        help="look into the cache, evict from it, measure and fit what tells questions apart",
-        description="What the cache holds, and how well its verifier tells questions apart.",
-        epilog="example: turnout cache evict --route easy --older-than 7d",
-    )
+def define(group: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    group.description = "What the cache holds, and how well its verifier tells questions apart."
+    group.epilog = "example: turnout cache evict --route easy --older-than 7d"
     subcommands = group.add_subparsers(dest="subcommand", metavar="COMMAND", required=True)
     inspect = subcommands.add_parser(
         "inspect",

@@ -22,7 +22,8 @@ from gateway.cli.call_prices import CallPrices, call_prices
 from gateway.cli.policy_edit import set_classifier_number
 from gateway.errors import ConfigError, UsageError
 from gateway.judging.class_rule import FAMILIAR_MIN
-from gateway.loading import artifact_folder, load_policy
+from gateway.learned import artifact_folder
+from gateway.loading import load_policy
 from gateway.policy.compile import Policy
 
 EPILOG = """examples:
@@ -37,15 +38,13 @@ _DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 30.0}
 KEY = "strong_above"
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser(
-        "calibrate",
-        help="find the threshold for a quality, a share or a budget",
-        description="Find the threshold from which requests go to the strong model, with what it costs and the quality it keeps.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def define(command: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    command.description = (
+        "Find the threshold from which requests go to the strong model, with what it costs and the quality it keeps."
     )
+    command.epilog = EPILOG
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument("artifact", metavar="ARTIFACT", nargs="?", help="a directory or a shipped name (default: --policy's)")
     add_data(command, is_required=False)
     add_pair(command, "default: the pair it was trained for")

@@ -12,15 +12,13 @@ from gateway.cli.table import coloured
 from gateway.settings import load_settings
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser(
-        "doctor",
-        help="check the set-up and say what to do",
-        description="Check keys, address, policy, prices, ledger, Redis, cache, limits, budgets. Asks no model. "
-        "Exit 1 if something is broken.",
-        epilog="example: turnout doctor --policy policies/default.yaml",
+def define(command: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    command.description = (
+        "Check keys, address, policy, prices, ledger, Redis, cache, limits, budgets. Asks no model. "
+        "Exit 1 if something is broken."
     )
+    command.epilog = "example: turnout doctor --policy policies/default.yaml"
     command.add_argument("--policy", metavar="FILE", help="the policy (default: $TURNOUT_POLICY or policies/default.yaml)")
     command.add_argument("--json", action="store_true", help="print the findings as JSON")
     command.set_defaults(run=run)

@@ -23,18 +23,14 @@ EPILOG = """examples:
   turnout estimate --size examples/opt-350m.json --context 1024 --batch 8"""
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser(
-        "estimate",
-        help="price a workload, or size up a model, with no traffic at all",
-        description=(
-            "Price a workload (requests, tokens, fine-tuning) over models paid by the token or by the GPU-hour; "
-            "or say how large a model is, which GPUs it fits and how fast it cannot be there."
-        ),
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def define(command: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    command.description = (
+        "Price a workload (requests, tokens, fine-tuning) over models paid by the token or by the GPU-hour; "
+        "or say how large a model is, which GPUs it fits and how fast it cannot be there."
     )
+    command.epilog = EPILOG
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument("file", metavar="FILE", type=Path, nargs="?", help="the workload, in YAML")
     command.add_argument("--break-even", action="store_true", help="from how many requests a day a GPU beats an API")
     command.add_argument("--size", metavar="CONFIG", type=Path, help="a decoder's config.json, as Hugging Face has it")

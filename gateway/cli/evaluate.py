@@ -36,15 +36,11 @@ NAMES = {
 }
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser(
-        "evaluate",
-        help="measure a classifier on labelled rows",
-        description="Measure a classifier on labelled rows, beside random, length, nearest neighbours and an oracle.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def define(command: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    command.description = "Measure a classifier on labelled rows, beside random, length, nearest neighbours and an oracle."
+    command.epilog = EPILOG
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument("artifact", metavar="ARTIFACT", help="a directory, or the name of a shipped artifact")
     command.add_argument("--task", choices=("routing", "intent"), help="what it is for (default: what its card says)")
     add_data(command)

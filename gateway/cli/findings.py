@@ -1,4 +1,4 @@
-"""What is there and what is missing, with the remedy: for the first screen and for `turnout doctor`."""
+"""What is there and what is missing, with the remedy: for `turnout doctor`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from gateway.cli.finding import Finding
 from gateway.cli.key_findings import find_keys, find_unmatched
 from gateway.cli.ledger_findings import find_ledger
 from gateway.cli.limits_findings import find_limits
+from gateway.cli.model_findings import find_models, host_of
 from gateway.cli.process_findings import find_spool, find_workers
 from gateway.errors import ConfigError
 from gateway.loading import load_router
@@ -36,18 +37,6 @@ from gateway.settings import Settings, check_address
 REACH_S = 3.0
 CLOCK_SKEW_S = 60.0
 PRICES_OLD_DAYS = 180
-
-
-def find_models(policy: Policy, candidates: Mapping[str, Candidate]) -> Iterator[Finding]:
-    """Each model of the policy: there, or why not."""
-    for name, model in policy.models.items():
-        provider = policy.providers[model.provider]
-        what = f"{name}: {model.id} at {model.provider}{_where(provider)}"
-        why = candidates[name].unavailable
-        if why is None:
-            yield Finding("ok", "model", what)
-        else:
-            yield Finding("missing", "model", f"{what}: {why}", _remedy(name, why))
 
 
 def find_all(settings: Settings) -> Iterator[Finding]:
@@ -111,23 +100,6 @@ def _unavailable(policy: Policy, provider_name: str, model_id: str) -> str | Non
     return None
 
 
-def _remedy(name: str, why: str) -> str:
-    if why.endswith("is not set"):
-        variable = why.removesuffix(" is not set")
-        return f"export {variable}=… and start again; until then routes that want '{name}' use their next model"
-    return ""
-
-
-def _where(provider: Provider) -> str:
-    url = getattr(provider, "base_url", None)
-    return f" ({_host(url)})" if url else f" (kind {provider.kind})"
-
-
-def _host(url: str) -> str:
-    """Host and port without the user and the password that may stand before them: this goes to screens and logs."""
-    return urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
-
-
 def _prices(policy: Policy, data_dir: Path) -> Iterator[Finding]:
     try:
         book = open_book(data_dir)
@@ -164,7 +136,7 @@ def _reach(name: str, provider: Provider) -> Iterator[Finding]:
     url = getattr(provider, "base_url", None)
     if not url:
         return
-    host = _host(url)
+    host = host_of(url)
     try:
         with urllib.request.urlopen(urllib.parse.urlsplit(url)._replace(netloc=host).geturl(), timeout=REACH_S) as response:
             date = response.headers.get("date")

@@ -38,15 +38,13 @@ ONCE = "The secret is shown this once and kept as a hash. Callers send it as `au
 CLOSES = "It is the first key: from now on callers need one, within a second also where a gateway runs already."
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands to the parser."""
-    keys = commands.add_parser(
-        "keys",
-        help="virtual keys: make, list, rotate, revoke",
-        description="The gateway's own credentials, kept in the data directory ($TURNOUT_DATA_DIR), or in the PostgreSQL of "
-        "$TURNOUT_LEDGER_URL. A gateway that runs sees a change within a second.",
-        epilog="example: turnout keys create --name ide --team search --model 'gpt-*' --requests 600/min",
+def define(keys: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    keys.description = (
+        "The gateway's own credentials, kept in the data directory ($TURNOUT_DATA_DIR), or in the PostgreSQL of "
+        "$TURNOUT_LEDGER_URL. A gateway that runs sees a change within a second."
     )
+    keys.epilog = "example: turnout keys create --name ide --team search --model 'gpt-*' --requests 600/min"
     kinds = keys.add_subparsers(dest="kind", metavar="ACTION", required=True)
     _add_create(kinds)
     listing = kinds.add_parser(

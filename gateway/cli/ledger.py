@@ -34,14 +34,10 @@ class _Line:
     bytes: int
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands to the parser."""
-    ledger = commands.add_parser(
-        "ledger",
-        help="the ledger: what is in it, export, retention",
-        description="The ledger itself: in the data directory ($TURNOUT_DATA_DIR), or where $TURNOUT_LEDGER_URL says.",
-        epilog="example: turnout ledger info",
-    )
+def define(ledger: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    ledger.description = "The ledger itself: in the data directory ($TURNOUT_DATA_DIR), or where $TURNOUT_LEDGER_URL says."
+    ledger.epilog = "example: turnout ledger info"
     kinds = ledger.add_subparsers(dest="kind", metavar="ACTION", required=True)
     info = kinds.add_parser(
         "info",

@@ -26,14 +26,10 @@ from gateway.sessions import session_draw
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def add(commands: Commands) -> None:
-    """Add the commands to the parser."""
-    policy = commands.add_parser(
-        "policy",
-        help="check, explain and test a policy",
-        description="Check, explain and test a policy. Starts nothing and asks no model.",
-        epilog="example: turnout policy check policies/default.yaml",
-    )
+def define(policy: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    policy.description = "Check, explain and test a policy. Starts nothing and asks no model."
+    policy.epilog = "example: turnout policy check policies/default.yaml"
     kinds = policy.add_subparsers(dest="policy_command", metavar="COMMAND", required=True)
     _add_check(kinds)
     _add_explain(kinds)

@@ -22,15 +22,13 @@ HEADINGS = ("model", "input", "output", "cached input", "cache write", "also")
 IN_USD = "US dollars per million tokens"
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the commands to the parser."""
-    prices = commands.add_parser(
-        "prices",
-        help="the price map: list, show, refresh",
-        description="What models cost where a policy does not say: by the map that ships with the gateway, or a newer one in the "
-        "data directory ($TURNOUT_DATA_DIR).",
-        epilog="example: turnout prices list 'openai/gpt-4.1*'",
+def define(prices: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    prices.description = (
+        "What models cost where a policy does not say: by the map that ships with the gateway, or a newer one in the "
+        "data directory ($TURNOUT_DATA_DIR)."
     )
+    prices.epilog = "example: turnout prices list 'openai/gpt-4.1*'"
     kinds = prices.add_subparsers(dest="kind", metavar="ACTION", required=True)
     listing = kinds.add_parser(
         "list",

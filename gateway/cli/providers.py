@@ -19,15 +19,13 @@ HEADINGS = ("name", "provider", "speaks", "key", "address")
 WIDTH = 100  # of the comments in printed YAML
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
-    providers = commands.add_parser(
-        "providers",
-        help="well-known providers, and the YAML that each needs",
-        description="Without a name, lists the well-known providers; with one, prints what to paste into a policy. Any other "
-        "server that speaks the OpenAI API needs its base_url only.",
-        epilog="example: turnout providers groq",
+def define(providers: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    providers.description = (
+        "Without a name, lists the well-known providers; with one, prints what to paste into a policy. Any other "
+        "server that speaks the OpenAI API needs its base_url only."
     )
+    providers.epilog = "example: turnout providers groq"
     providers.add_argument("name", metavar="NAME", nargs="?", help="one of the list")
     providers.add_argument("--json", action="store_true", help="print JSON")
     providers.set_defaults(run=show)

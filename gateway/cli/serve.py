@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import logging
 import os
 import shutil
@@ -12,9 +13,9 @@ import socket
 import sys
 
 from gateway.app import build_app
-from gateway.cli.findings import find_models
 from gateway.cli.key_findings import find_keys
 from gateway.cli.listen import listen
+from gateway.cli.model_findings import find_models
 from gateway.cli.server import BACKLOG, Server
 from gateway.cli.supervise import READY, supervise, worker_command
 from gateway.cli.table import coloured
@@ -22,15 +23,13 @@ from gateway.front import Gateway
 from gateway.settings import Settings, load_settings
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser(
-        "serve",
-        help="run the gateway",
-        description="Run the gateway until it is told to stop (Ctrl-C or SIGTERM). "
-        "Answers in flight get $TURNOUT_GRACE_S seconds to finish (default: 30).",
-        epilog="example: turnout serve --policy policies/default.yaml --port 8080",
+def define(command: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    command.description = (
+        "Run the gateway until it is told to stop (Ctrl-C or SIGTERM). "
+        "Answers in flight get $TURNOUT_GRACE_S seconds to finish (default: 30)."
     )
+    command.epilog = "example: turnout serve --policy policies/default.yaml --port 8080"
     command.add_argument("--policy", metavar="FILE", help="the policy (default: $TURNOUT_POLICY or policies/default.yaml)")
     command.add_argument("--host", metavar="H", help="address to listen on (default: $TURNOUT_HOST or 127.0.0.1)")
     command.add_argument("--port", metavar="P", type=int, help="port to listen on (default: $TURNOUT_PORT or 8080)")
@@ -68,11 +67,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _serve(settings: Settings, *, is_announced: bool) -> int:
     """One process that serves. is_announced: with the first screen."""
+    gc.disable()  # until all is there that stays
     leash = None if settings.worker is None else socket.socket(fileno=os.dup(sys.stdin.fileno()))
     app = build_app(settings)
     listener = listen(settings, BACKLOG)
 
     def ready() -> None:
+        gc.freeze()  # what is there now is not looked at again
+        gc.enable()
         if is_announced:
             print(first_screen(settings, app), flush=True)
         if leash is not None:

@@ -28,19 +28,15 @@ REDRAWN_S: Final = 2.0
 CLEAR: Final = "\033[H\033[J"
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser(
-        "spend",
-        help="what was spent, saved and on what",
-        description=(
-            "What was spent, on what, and what it saved against the policy's baseline, with a 95 % interval; days that cost much "
-            "more than usual are named first; and what the cache is worth: its hits, the tokens and money that they saved, its "
-            "upkeep (embedding, audits, refreshes), the share of semantic hits that audits found right, and how many were liked "
-            "and disliked. Works beside a running gateway."
-        ),
-        epilog="example: turnout spend --by route --since 7d --compare",
+def define(command: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    command.description = (
+        "What was spent, on what, and what it saved against the policy's baseline, with a 95 % interval; days that cost much "
+        "more than usual are named first; and what the cache is worth: its hits, the tokens and money that they saved, its "
+        "upkeep (embedding, audits, refreshes), the share of semantic hits that audits found right, and how many were liked "
+        "and disliked. Works beside a running gateway."
     )
+    command.epilog = "example: turnout spend --by route --since 7d --compare"
     lines = f"a line for each {'|'.join(NAMES)}|tag:NAME (default: route)"
     command.add_argument("--by", type=_dimension, default=parse("route"), metavar="WHAT", help=lines)
     command.add_argument(

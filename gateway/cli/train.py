@@ -19,16 +19,14 @@ A row for routing: {"prompt": TEXT, "q": {MODEL: QUALITY from 0 to 1, …}}; for
 A few hundred rows of your own traffic are worth more than thousands of others'."""
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command to the parser."""
-    command = commands.add_parser(
-        "train",
-        help="fit a classifier to labelled data",
-        description="Fit a classifier to labelled data, and write it with a card that says what it learned from and how it "
-        "measures. The same data, options and seed give the same artifact.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+def define(command: argparse.ArgumentParser) -> None:
+    """Give the parser its options and its description."""
+    command.description = (
+        "Fit a classifier to labelled data, and write it with a card that says what it learned from and how it "
+        "measures. The same data, options and seed give the same artifact."
     )
+    command.epilog = EPILOG
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument("--task", choices=("routing", "intent"), default="routing", help="what to learn (default: routing)")
     add_data(command)
     add_pair(command, "default: if the rows grade two models, told by their mean quality")
