@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
+
 from gateway.budgets.claim import Claim
 from gateway.policy.model import Answer, Plan
 from gateway.policy.permit import Permit
@@ -23,15 +25,15 @@ async def afford(routed: Routed, claim: Claim, runtime: Runtime, permit: Permit,
         return routed
     within = await claim.within(routed.decision, is_trial=is_trial)
     if isinstance(within, Plan):
-        return replace(routed, decision=within)
+        return msgspec.structs.replace(routed, decision=within)
     assert within.route is not None, "a rule that sends elsewhere says where"
     again = runtime.router.reroute(routed, within.route, runtime.candidates(), permit)
     by = f"budget:{within.route}"
     if isinstance(again.decision, Answer):
-        return replace(again, decision=replace(again.decision, decided_by=by))
+        return msgspec.structs.replace(again, decision=replace(again.decision, decided_by=by))
     if isinstance(again.decision, Plan):
         plan = await claim.within(replace(again.decision, decided_by=by), can_reroute=False, is_trial=is_trial)
         assert isinstance(plan, Plan), "nothing sends it elsewhere twice"
-        return replace(again, decision=plan)
+        return msgspec.structs.replace(again, decision=plan)
     denial = replace(again.decision, message=f"{claim.story}: {again.decision.message}")  # else it would be a riddle
-    return replace(again, decision=denial)
+    return msgspec.structs.replace(again, decision=denial)

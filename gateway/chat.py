@@ -18,6 +18,9 @@ from gateway.wire_usage import NOTHING, wire_usage
 
 DONE = b"data: [DONE]\n\n"
 Raw = msgspec.Raw
+ABSENT: Final = Raw(b"null")  # of a field that is not there; compares equal to one that is null
+# ABSENT is first: it is the default, and found by identity without a comparison.
+EMPTY: Final = (ABSENT, Raw(b"[]"), Raw(b"{}"), Raw(b'""'))
 # `format` of an entry of `reasoning_details`: reasoning that OpenAI's model has sealed, which only it can read.
 OPENAI_SEALED: Final = "openai-responses-v1"
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -90,7 +93,7 @@ class ChatHead(msgspec.Struct):
     thinking: Raw = msgspec.Raw(b"null")
 
 
-class Delta(msgspec.Struct):
+class Delta(msgspec.Struct, gc=False):
     """What a stream event adds; any of these set and not empty is content.
 
     content: a list of parts from some models that think aloud (Mistral's). images, reasoning_details: OpenRouter's;
@@ -101,12 +104,12 @@ class Delta(msgspec.Struct):
     refusal: str | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    tool_calls: Raw = msgspec.Raw(b"null")
-    function_call: Raw = msgspec.Raw(b"null")
-    audio: Raw = msgspec.Raw(b"null")
-    images: Raw = msgspec.Raw(b"null")
-    reasoning_details: Raw = msgspec.Raw(b"null")
-    thinking_blocks: Raw = msgspec.Raw(b"null")
+    tool_calls: Raw = ABSENT
+    function_call: Raw = ABSENT
+    audio: Raw = ABSENT
+    images: Raw = ABSENT
+    reasoning_details: Raw = ABSENT
+    thinking_blocks: Raw = ABSENT
 
     def has_content(self) -> bool:
         return bool(
@@ -114,22 +117,37 @@ class Delta(msgspec.Struct):
             or self.reasoning_content
             or self.refusal
             or self.reasoning
-            or bytes(self.tool_calls) not in NOTHING
-            or bytes(self.function_call) not in NOTHING
-            or bytes(self.audio) not in NOTHING
-            or bytes(self.images) not in NOTHING
-            or bytes(self.reasoning_details) not in NOTHING
-            or bytes(self.thinking_blocks) not in NOTHING
+            or self.tool_calls not in EMPTY
+            or self.function_call not in EMPTY
+            or self.audio not in EMPTY
+            or self.images not in EMPTY
+            or self.reasoning_details not in EMPTY
+            or self.thinking_blocks not in EMPTY
         )
+
+    def said(self) -> str | None:
+        """Its `text`; None where it has no content."""
+        content = self.content
+        if (
+            content.__class__ is str  # what nearly every event has, and nothing else: found without a call
+            and content
+            and self.reasoning_content is None
+            and self.reasoning is None
+            and self.refusal is None
+            and self.tool_calls is ABSENT
+        ):
+            return content
+        return self.text() if self.has_content() else None
 
     def text(self) -> str:
         """What the model wrote, to be counted where the provider counts nothing: all but audio and images."""
         content = self.content or ""
-        spoken = content if isinstance(content, str) else b"".join(bytes(part) for part in content).decode(errors="replace")
         thought = self.reasoning_content or self.reasoning
-        called = "" if bytes(self.tool_calls) in NOTHING else call_text(self.tool_calls)
-        if not (thought or self.refusal or called):
-            return spoken  # as nearly every event does: no copy is made
+        is_calling = self.tool_calls not in EMPTY
+        if isinstance(content, str) and not (thought or self.refusal or is_calling):
+            return content  # as nearly every event does: no copy is made
+        spoken = content if isinstance(content, str) else b"".join(bytes(part) for part in content).decode(errors="replace")
+        called = call_text(self.tool_calls) if is_calling else ""
         return "".join(part for part in (thought, spoken, self.refusal, called) if part)
 
 
@@ -151,7 +169,7 @@ _decode_calls = msgspec.json.Decoder(list[_ToolCall]).decode
 
 def call_text(tool_calls: Raw) -> str:
     """What a model writes of its calls: names and arguments. Of calls in another form all of it."""
-    if bytes(tool_calls) in NOTHING:
+    if tool_calls in EMPTY:
         return ""
     try:
         called = [one for call in _decode_calls(tool_calls) if (one := call.function or call.custom) is not None]
@@ -160,7 +178,7 @@ def call_text(tool_calls: Raw) -> str:
     return "".join((one.name or "") + (one.arguments or "") + (one.input or "") for one in called)
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, gc=False):
     """One choice, of a stream event (`delta`) or of a whole answer (`message`)."""
 
     index: int = 0
@@ -169,16 +187,22 @@ class Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class Chunk(msgspec.Struct):
+class Chunk(msgspec.Struct, gc=False):
     """A stream event or a whole answer, as far as the gateway looks at it."""
 
     choices: list[Choice] | None = None
-    usage: Raw = Raw(b"null")
-    error: Raw = msgspec.Raw(b"null")
+    usage: Raw = ABSENT
+    error: Raw = ABSENT
+
+
+class Whole(Chunk, gc=False):
+    """A whole answer."""
+
+    service_tier: Raw = ABSENT
 
 
 class _Service(msgspec.Struct):
-    service_tier: Raw = Raw(b"null")
+    service_tier: Raw = ABSENT
 
 
 MODEL_CHARS_MAX = 256
@@ -195,6 +219,7 @@ def check_model(name: str) -> None:
 _decode_head = msgspec.json.Decoder(ChatHead).decode
 _decode_service = msgspec.json.Decoder(_Service).decode
 _decode_chunk = msgspec.json.Decoder(Chunk).decode
+_decode_whole = msgspec.json.Decoder(Whole).decode
 _decode_raw = msgspec.json.Decoder(dict[str, Raw]).decode
 _encode = msgspec.json.encode
 
@@ -234,6 +259,11 @@ def read_head(body: bytes) -> ChatHead:
 def read_chunk(data: bytes) -> Chunk:
     """A stream event's data or a whole answer. Raises msgspec.DecodeError."""
     return _decode_chunk(data)
+
+
+def read_whole(body: bytes) -> Whole:
+    """A whole answer. Raises msgspec.DecodeError."""
+    return _decode_whole(body)
 
 
 def patched_body(body: bytes, model: str, *, wants_usage: bool) -> bytes:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
 
 from gateway.errors import ShuttingDown
 
@@ -14,8 +14,8 @@ class Drain:
 
     def __init__(self) -> None:
         self.is_draining = False
-        self._open: set[asyncio.Task[object]] = set()
-        self._broken: set[asyncio.Task[object]] = set()
+        self._open: set[asyncio.Task[Any]] = set()
+        self._broken: set[asyncio.Task[Any]] = set()
 
     def begin(self) -> None:
         """From now on the gateway says that it is not ready."""
@@ -28,24 +28,34 @@ class Drain:
             task.cancel()
         return len(self._open)
 
-    @contextmanager
-    def breakable(self) -> Iterator[None]:
+    def breakable(self) -> Breakable:
         """Around the work of the current task: where it is broken off, ShuttingDown is raised instead of a cancellation.
 
         So it is told from a caller who left, and whoever is still there hears why the answer ends. Works as
         asyncio.timeout does: a cancellation by somebody else goes on as one.
         """
-        task = asyncio.current_task()
+        return Breakable(self._open, self._broken)
+
+
+class Breakable:
+    """See Drain. A class, since a generator's context costs several times as much, and every request has one."""
+
+    __slots__ = ("_before", "_broken", "_open", "_task")
+
+    def __init__(self, open_: set[asyncio.Task[Any]], broken: set[asyncio.Task[Any]]) -> None:
+        self._open, self._broken = open_, broken
+
+    def __enter__(self) -> None:
+        task = self._task = asyncio.current_task()
         assert task is not None
-        before = task.cancelling()
+        self._before = task.cancelling()
         self._open.add(task)
-        try:
-            yield
-        except asyncio.CancelledError as exc:
-            # INVARIANT: break_off cancels tasks that wait inside the block, so its cancellation is raised here and not later.
-            if task in self._broken and task.uncancel() <= before:
-                raise ShuttingDown from exc
-            raise
-        finally:
-            self._open.discard(task)
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None) -> None:
+        task = self._task
+        self._open.discard(task)
+        if task in self._broken:
             self._broken.discard(task)
+            # INVARIANT: break_off cancels tasks that wait inside the block, so its cancellation is raised here and not later.
+            if isinstance(exc, asyncio.CancelledError) and task.uncancel() <= self._before:
+                raise ShuttingDown from exc

@@ -6,14 +6,13 @@ A request holds items: texts, or arrays of tokens. Each has its vector in the an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
 import msgspec
 
 from gateway.chat import ChatHead
 from gateway.errors import ClientError
+from gateway.lazily import lazily
 from gateway.request import ChatRequest, DialectName
 from gateway.usage import Usage, estimate_tokens
 
@@ -31,8 +30,7 @@ class EmbeddingsHead(msgspec.Struct):
     user: str | None = None
 
 
-@dataclass(frozen=True)
-class EmbeddingsRequest(ChatRequest):
+class EmbeddingsRequest(ChatRequest, frozen=True, dict=True):
     """One embeddings request as the edge understood it. items: the JSON of each.
 
     To the executor, the cache's directives and the ledger it is a request like any other, so it has the same fields; its
@@ -41,17 +39,17 @@ class EmbeddingsRequest(ChatRequest):
 
     items: tuple[bytes, ...] = ()
 
-    @cached_property
+    @lazily
     def tokens_in(self) -> int:
         """Estimated tokens of all items; those of token arrays are counted."""
         return sum(tokens_of(item) for item in self.items)
 
-    @cached_property
+    @lazily
     def tokens_expected(self) -> int:
         """Those of its items: vectors cost no output."""
         return self.tokens_in
 
-    @cached_property
+    @lazily
     def output_bound(self) -> int | None:
         """None is written at all."""
         return 0

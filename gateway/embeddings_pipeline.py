@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -64,13 +64,12 @@ class EmbeddingsPipeline:
     def __init__(self, frame: Frame, vectors: VectorCache, http: HttpClient, metrics: Metrics, budgets: Budgets) -> None:
         self._frame, self._vectors, self._http, self._metrics, self._budgets = frame, vectors, http, metrics, budgets
 
-    async def handle(self, request: EmbeddingsRequest, tenant: Tenant, sink: Sink) -> None:
+    def handle(self, request: EmbeddingsRequest, tenant: Tenant, sink: Sink) -> Coroutine[Any, Any, None]:
         """Answer one request through the sink, and book it, whatever happens."""
+        return self._frame.run(self, request, tenant, sink)
 
-        def begin(runtime: Runtime, now: float) -> VectorWork:
-            return VectorWork(request, tenant, runtime, sink, _entry(request, tenant, runtime), now)
-
-        await self._frame.run(self, begin, request.request_id, sink)
+    def begin(self, request: EmbeddingsRequest, tenant: Tenant, runtime: Runtime, sink: Sink, now: float) -> VectorWork:
+        return VectorWork(request, tenant, runtime, sink, _entry(request, tenant, runtime), now)
 
     async def serve(self, work: VectorWork) -> None:
         policy = work.runtime.policy
@@ -138,7 +137,7 @@ class EmbeddingsPipeline:
         spec, known = work.runtime.policy.providers[model.provider], work.runtime.targets[model.name]
         assert isinstance(spec, OpenAIProvider), "others are refused before"
         target = Target(model, OpenAIEmbeddings(model.provider, self._http, spec), known.health, known.quota, known.tokens)
-        execution = work.execution = Execution(plan, [target] if plan.targets else [], request, self._frame.clock, work.started)
+        execution = work.ask(Execution(plan, [target] if plan.targets else [], request, self._frame.clock, work.started))
         try:
             pieces = await execution.begin()
         except ClientError as exc:
@@ -169,8 +168,12 @@ class EmbeddingsPipeline:
     def _headers(self, work: VectorWork, more: Headers | None = None) -> Headers:
         """more: what is known besides; the model and its provider where nobody was asked."""
         entry = work.entry
-        asked = [("x-turnout-model", entry.model), ("x-turnout-provider", entry.provider)]
-        headers = entry_headers(entry, [*asked, ("x-turnout-compromise", work.compromise), *(more or [])])
+        asked = [
+            ("x-turnout-model", entry.model),
+            ("x-turnout-provider", entry.provider),
+            ("x-turnout-compromise", work.compromise),
+        ]
+        headers = entry_headers(entry) + [(name, value) for name, value in asked if value is not None] + (more or [])
         return headers if work.allowance is None else headers + work.allowance.headers
 
 
@@ -194,7 +197,7 @@ async def _part(request: EmbeddingsRequest, places: Sequence[int]) -> Embeddings
     """The same request for some of its items."""
     items = tuple(request.items[place] for place in places)
     body = await _off_loop(len(request.body), lambda: with_items(request.body, items))
-    return replace(request, items=items, body=body)
+    return msgspec.structs.replace(request, items=items, body=body)
 
 
 async def _keys(request: EmbeddingsRequest, tenant: Tenant, plan: Plan, model: Model) -> list[CacheKey]:

@@ -12,7 +12,8 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from gateway.attempt import Attempt
 from gateway.cascade.rung import Judged, Rung
@@ -25,8 +26,8 @@ from gateway.failover.midstream import Said, Stitcher, continuing
 from gateway.policy.failover import HedgeRule
 from gateway.policy.model import AcceptRule, Plan
 from gateway.providers.base import Piece
-from gateway.request import ChatRequest
-from gateway.running import Running, Target, admit
+from gateway.request import ChatRequest, Native
+from gateway.running import FREE, Admission, Running, Target, admit
 
 TIMER_S = 0.005  # the event loop's timers may ring this much early
 BACKOFF_MAX_S = 8.0  # unless the policy's own first wait is longer
@@ -41,6 +42,16 @@ class Execution:
     given although it did not convince, None if it did or was not judged.
     """
 
+    # As it begins; most requests change only who is answering.
+    answering: Attempt | None = None
+    compromise: str | None = None
+    _watch: Watch | None = None  # of the latency guard, over the first target
+    _running: Running | None = None
+    _failures: Causes | None = None
+    _best: Judged | None = None  # of the complete answers that did not convince
+    _said: Said | None = None
+    _stitcher: Stitcher | None = None
+
     def __init__(
         self,
         plan: Plan,
@@ -54,23 +65,18 @@ class Execution:
 
         hedges: what routes may spend on second targets; without it nothing is hedged.
         """
-        has_seam = request.is_stream and plan.failover.midstream != "error"
-        if has_seam and request.native is not None and not request.native.only:
-            request = request.rewritten(request.body)  # two models' answers are sewn together in the canonical form only
-        self._plan, self._targets, self._request, self._clock = plan, _carrying(plan, targets, request), request, clock
+        if plan.failover.midstream != "error" and request.is_stream:
+            if request.native is not None and not request.native.only:
+                request = request.rewritten(request.body)  # two models' answers are sewn together in the canonical form only
+            if request.native is None:
+                self._said = Said()
+        self._plan, self._request, self._clock = plan, request, clock
+        self._targets = _carrying(plan, targets, request) if plan.accept else targets
         self._deadline = (clock() if since is None else since) + plan.timeouts.total_s
         self._hedges = hedges
         self._waiting: deque[Target] = deque()  # targets that have not been asked
         self._given_up: deque[Target] = deque()  # those that were slower than others, who may still answer
-        self._watch: Watch | None = None  # of the latency guard, over the first target
-        self._running: Running | None = None
-        self._causes = Causes(plan)
-        self._best: Judged | None = None  # of the complete answers that did not convince
-        self._said = Said() if has_seam and request.native is None else None
-        self._stitcher: Stitcher | None = None
         self.attempts: list[Attempt] = []
-        self.answering: Attempt | None = None
-        self.compromise: str | None = None
 
     async def begin(self) -> list[Piece]:
         """The answer's first pieces, up to and with the first content, from the first target that gets so far.
@@ -79,7 +85,7 @@ class Execution:
         convince is given. Raises ClientError when the provider says that the request itself is at fault, else
         AllTargetsFailed or DeadlineExceeded with the last cause of each target.
         """
-        self._waiting = deque(self._guarded())
+        self._waiting = deque(self._targets if self._plan.failover.guard is None else self._guarded())
         lane = Lane(self._request)
         hedge = self._plan.failover.hedge
         try:
@@ -102,21 +108,30 @@ class Execution:
             return self._best.pieces
         raise self._causes.error(self._targets, is_over=self._clock() >= self._deadline - TIMER_S)
 
-    async def read(self) -> list[Piece]:
+    def read(self) -> Coroutine[Any, Any, list[Piece]]:
         """The next pieces of an answer that has begun. Raises UpstreamError when it breaks off."""
         assert self._running is not None, "begin first"
+        reading = self._running.read(self._plan.timeouts.idle_s, self._deadline)
+        # Most plans have no seam, and each event of a stream would pay for the coroutine that sews.
+        return reading if self._said is None else self._read_on(reading, self._running.target, self._said)
+
+    async def _read_on(self, reading: Coroutine[Any, Any, list[Piece]], target: Target, said: Said) -> list[Piece]:
+        """As `read`; another target takes over where this one breaks off."""
         try:
-            pieces = await self._running.read(min(self._clock() + self._plan.timeouts.idle_s, self._deadline))
+            pieces = await reading
         except UpstreamError as exc:
-            if self._said is None:
-                raise
-            pieces = await self._taken_over(self._running.target, self._said, exc)
+            pieces = await self._taken_over(target, said, exc)
         else:
             if self._stitcher is not None:
                 pieces = self._stitcher.sewn(pieces)
-        if self._said is not None:
-            self._said.note(pieces)
+        said.note(pieces)
         return pieces
+
+    @property
+    def _causes(self) -> Causes:
+        if self._failures is None:  # as of nearly every request
+            self._failures = Causes(self._plan)
+        return self._failures
 
     async def aclose(self) -> None:
         """End what is under way; an answer that has not ended is cancelled upstream."""
@@ -277,15 +292,21 @@ class Execution:
             raise UpstreamError("not asked: the request's total deadline had passed", fault="timeout")
         # What shows nothing until it is there must leave time for the next target if it hangs.
         whole_by = self._deadline if is_last else now + (self._deadline - now) / 2
-        rule = self._plan.accept.get(target.model.name)
+        plan, request = self._plan, lane.request
+        rule = plan.accept.get(target.model.name) if plan.accept else None
         if rule is not None:
             return await self._judged(lane, target, rule, whole_by, is_probe=is_probe)
-        running = lane.running = await self._start(lane, target, lane.request, whole_by, is_probe=is_probe)
-        now, timeouts, request = self._clock(), self._plan.timeouts, lane.request
-        limit = min(now + timeouts.first_token_s, self._deadline) if request.is_stream else whole_by
-        floor = self._plan.failover.min_tokens_per_s if request.is_stream and self._can_leave() else None
+        if request.native is None and target.quota is None and not target.health.is_bounded:
+            running = lane.running = self._started(lane, target, request, FREE, is_probe=is_probe)
+        else:
+            running = lane.running = await self._start(lane, target, request, whole_by, is_probe=is_probe)
+            now = self._clock()
+        limit, floor = whole_by, None
+        if request.is_stream:
+            limit = min(now + plan.timeouts.first_token_s, self._deadline)
+            floor = plan.failover.min_tokens_per_s if self._can_leave() else None
         is_more = lane.seam == "continue"  # of an answer that has begun
-        connect_s = min(timeouts.connect_s, limit - now)
+        connect_s = min(plan.timeouts.connect_s, limit - now)
         begin = running.begin(limit, connect_s=connect_s, floor=floor, floor_by=self._deadline, may_be_empty=is_more)
         if self._watch is not None and self._watch.target is target and not is_last:
             pieces = await self._watch.begin(running, begin, request, self._clock, self._can_leave)
@@ -302,25 +323,31 @@ class Execution:
 
     async def _start(self, lane: Lane, target: Target, request: ChatRequest, until: float, *, is_probe: bool) -> Running:
         """A call of this target, once there is room for it, among the attempts. Raises UpstreamError when there is none."""
-        lacking = _lacking(target, request)
-        if lacking is not None:
+        if request.native is not None and (lacking := _lacking(target, request.native)) is not None:
             if is_probe:
                 target.health.breaker.abandoned()
             self._reject(target, lacking.message, lacking.fault)
             raise lacking
-        # A hedge is worth something at once or not at all.
-        patience = self._clock() if lane.is_hedge else until
-        try:
-            admission = await admit(target, request, self._plan.failover.priority, patience)
-        except BaseException as exc:
-            if is_probe:
-                target.health.breaker.abandoned()
-            if isinstance(exc, UpstreamError):
-                self._reject(target, exc.message, exc.fault)
-            raise
+        admission = FREE
+        if target.quota is not None or target.health.is_bounded:
+            # A hedge is worth something at once or not at all.
+            patience = self._clock() if lane.is_hedge else until
+            try:
+                admission = await admit(target, request, self._plan.failover.priority, patience)
+            except BaseException as exc:
+                if is_probe:
+                    target.health.breaker.abandoned()
+                if isinstance(exc, UpstreamError):
+                    self._reject(target, exc.message, exc.fault)
+                raise
+        return self._started(lane, target, request, admission, is_probe=is_probe)
+
+    def _started(self, lane: Lane, target: Target, request: ChatRequest, admission: Admission, *, is_probe: bool) -> Running:
+        """A call that has its room, among the attempts."""
         running = Running(target, request, self._clock, is_probe=is_probe, admission=admission)
-        running.attempt.is_hedge = lane.is_hedge
-        running.attempt.seam, running.attempt.seam_chars = lane.seam, lane.seam_chars
+        if lane.is_hedge or lane.seam is not None:
+            running.attempt.is_hedge = lane.is_hedge
+            running.attempt.seam, running.attempt.seam_chars = lane.seam, lane.seam_chars
         self.attempts.append(running.attempt)
         return running
 
@@ -350,15 +377,14 @@ def _carrying(plan: Plan, targets: Sequence[Target], request: ChatRequest) -> Se
     That is an answer in sound, and one that the canonical form, in which answers are judged, does not hold.
     """
     is_judgeable = not request.wants_audio and (request.native is None or not request.native.only)
-    if not plan.accept or is_judgeable:
+    if is_judgeable:
         return targets
     return [target for target in targets if target.model.name not in plan.accept] or targets
 
 
-def _lacking(target: Target, request: ChatRequest) -> UpstreamError | None:
+def _lacking(target: Target, native: Native) -> UpstreamError | None:
     """Why the target cannot take the request at all: part of it has no place in any dialect but the caller's own."""
-    native = request.native
-    if native is None or not native.only or native.dialect in target.provider.dialects:
+    if not native.only or native.dialect in target.provider.dialects:
         return None
     named = ", ".join(f"`{name}`" for name in native.only[:5])
     message = f"{target.model.name}: {named} can be said in the caller's dialect ({native.dialect}) alone, and it speaks another"

@@ -49,11 +49,13 @@ class Work(Generic[R]):
     has_begun: bool = False
     allowance: Allowance | None = None
     claim: Claim | None = None
+    attempts: Sequence[Attempt] = ()
     is_booked: bool = False
 
-    @property
-    def attempts(self) -> Sequence[Attempt]:
-        return self.execution.attempts if self.execution is not None else ()
+    def ask(self, execution: Execution) -> Execution:
+        """From now on this is what asks, and its attempts are the request's."""
+        self.execution, self.attempts = execution, execution.attempts
+        return execution
 
     @property
     def answering(self) -> Attempt | None:
@@ -66,25 +68,29 @@ class Work(Generic[R]):
 
 
 W = TypeVar("W", bound=Work[Any])
-W_contra = TypeVar("W_contra", bound=Work[Any], contravariant=True)
+R_contra = TypeVar("R_contra", bound=ChatRequest, contravariant=True)
 
 
-class Act(Protocol[W_contra]):
+class Act(Protocol[R_contra, W]):
     """What happens inside the frame."""
 
-    async def serve(self, work: W_contra) -> None:
+    def begin(self, request: R_contra, tenant: Tenant, runtime: Runtime, sink: Sink, now: float) -> W:
+        """The work that a request is, from this moment on the clock."""
+        ...
+
+    async def serve(self, work: W) -> None:
         """Answer through the work's sink. Raises TurnoutError, of which the caller is then told."""
         ...
 
-    def price(self, work: W_contra) -> None:
+    def price(self, work: W) -> None:
         """Fill in what the entry was, and what it cost."""
         ...
 
-    def headers(self, work: W_contra) -> Headers:
+    def headers(self, work: W) -> Headers:
         """What is known of the answer by now."""
         ...
 
-    def leave(self, work: W_contra) -> None:
+    def leave(self, work: W) -> None:
         """The work is over; let go of what it holds."""
         ...
 
@@ -104,17 +110,18 @@ class Frame:
         self._current, self._ledger, self._limits = current, ledger, limits
         self._metrics, self._drain, self.clock = metrics, drain, clock
 
-    async def run(self, act: Act[W], begin: Callable[[Runtime, float], W], request_id: str, sink: Sink) -> None:
-        """Do the work that `begin` makes, given the runtime of this moment and the time on the clock, and book it."""
+    async def run(self, act: Act[R, W], request: R, tenant: Tenant, sink: Sink) -> None:
+        """Answer one request through the sink, by the policy of this moment, and book it, whatever happens."""
         try:
             self._ledger.reserve()
         except LedgerUnavailable as exc:
-            await sink.fail(exc, [("x-request-id", request_id)])
+            await sink.fail(exc, [("x-request-id", request.request_id)])
             return
-        work = begin(self._current.now, self.clock())
+        work = act.begin(request, tenant, self._current.now, sink, self.clock())
         try:
             with self._drain.breakable():
-                await self._limited(work)
+                if tenant.limits or work.runtime.policy.limits:
+                    await self._limited(work)
                 await act.serve(work)
         except (asyncio.CancelledError, ClientStalled):
             work.ended("cancelled", 499)  # the client has left, as nginx books it
@@ -126,36 +133,34 @@ class Frame:
             raise
         finally:
             try:
-                if work.execution is not None:
+                if work.execution is not None and not work.is_booked:  # else all of it has ended
                     await work.execution.aclose()
             finally:
                 act.leave(work)
                 self.book(act, work)  # cancelled in between as well: it holds a place in the ledger
 
-    def book(self, act: Act[W], work: W) -> None:
+    def book(self, act: Act[Any, W], work: W) -> None:
         """Price the entry and hand it to the ledger; once. Before the last byte goes out, so that none is lost."""
         if work.is_booked:
             return
         work.is_booked = True
         entry, attempts = work.entry, work.attempts
         act.price(work)
-        entry.duration_ms = (self.clock() - work.started) * 1000
-        entry.overhead_ms = max(entry.duration_ms - sum(a.duration_ms for a in attempts), 0.0)
+        duration_ms = entry.duration_ms = (self.clock() - work.started) * 1000
+        entry.overhead_ms = max(duration_ms - sum([attempt.duration_ms for attempt in attempts]), 0.0)
         if work.allowance is not None:
             work.allowance.settle(attempts)
         if work.claim is not None:
             work.claim.settle(entry)  # before the ledger has it
-        self._metrics.answered(entry.route, entry.outcome, ((a.model, a.outcome) for a in attempts))
+        self._metrics.answered(entry.route, entry.outcome, [(attempt.model, attempt.outcome) for attempt in attempts])
         self._ledger.put(entry)
 
     async def _limited(self, work: Work[Any]) -> None:
-        limits = work.runtime.policy.limits
-        if limits or work.tenant.limits:
-            work.allowance = self._limits.of_caller(limits, work.tenant, work.request)
-            if work.allowance is not None:
-                await work.allowance.reserve()
+        work.allowance = self._limits.of_caller(work.runtime.policy.limits, work.tenant, work.request)
+        if work.allowance is not None:
+            await work.allowance.reserve()
 
-    async def _failed(self, act: Act[W], work: W, exc: TurnoutError) -> None:
+    async def _failed(self, act: Act[Any, W], work: W, exc: TurnoutError) -> None:
         """Say in the caller's dialect what went wrong, as far as the caller can still be told."""
         work.ended(outcome_of(exc), status_of(exc), exc.message)
         if work.execution is not None:

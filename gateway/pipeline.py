@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,23 +66,22 @@ class Pipeline:
         self._hedges = HedgeBudgets()
         self._said: set[tuple[str, str, str]] = set()
 
-    async def handle(self, request: ChatRequest, tenant: Tenant, sink: Sink) -> None:
+    def handle(self, request: ChatRequest, tenant: Tenant, sink: Sink) -> Coroutine[Any, Any, None]:
         """Answer one request through the sink, and book it, whatever happens."""
+        return self._frame.run(self, request, tenant, sink)
 
-        def begin(runtime: Runtime, now: float) -> ChatWork:
-            return ChatWork(request, tenant, runtime, sink, self._entry(request, tenant, runtime), now)
-
-        await self._frame.run(self, begin, request.request_id, sink)
+    def begin(self, request: ChatRequest, tenant: Tenant, runtime: Runtime, sink: Sink, now: float) -> ChatWork:
+        return ChatWork(request, tenant, runtime, sink, self._entry(request, tenant, runtime), now)
 
     async def serve(self, work: ChatWork) -> None:
-        runtime, entry = work.runtime, work.entry
-        pinned = self._sessions.pinned(work.request, work.tenant)
-        routed = await runtime.router.route(work.request, runtime.candidates(), entry.draw, pinned, work.tenant.permit)
+        request, tenant, runtime, entry = work.request, work.tenant, work.runtime, work.entry
+        pinned = self._sessions.pinned(request, tenant)
+        routed = await runtime.router.route(request, runtime.candidates(), entry.draw, pinned, tenant.permit)
         if runtime.policy.budgets and isinstance(routed.decision, Plan):
             routed = await self._afforded(work, routed, routed.decision)
         decision = routed.decision
         entry.scores = routed.scores
-        if work.request.is_debug:
+        if request.is_debug:
             work.why = _told(runtime.router.story(routed))
         if isinstance(decision, Denial):
             raise ClientError(decision.message, status=decision.status, code=decision.code, param=decision.param)
@@ -90,17 +89,28 @@ class Pipeline:
         if isinstance(decision, Answer):
             await self._answer(work, routed.text or "")
             return
-        self._say_compromise(work, decision)
-        whole = work.claim.whole if work.claim is not None else None  # what was kept of those that cost something costs nothing
-        visit = work.visit = await self._caching.visit(work.request, work.tenant, whole or decision, runtime)
-        entry.cache, entry.overhead_nusd = visit.outcome, visit.cost_nusd
-        if visit.hit is not None:
+        if decision.left_out or work.claim is not None:
+            self._say_compromise(work, decision)
+        visit = None
+        if work.claim is not None or decision.cache.mode != "off":
+            visit = await self._visited(work, decision)
+        if visit is not None and visit.hit is not None:
             await self._replay(work, visit, visit.hit.answer)
-        elif work.request.cache == "only":
+        elif request.cache == "only":
             # 504 as RFC 9111, 5.2.1.7 has it for only-if-cached.
             raise ClientError("x-turnout-cache: only, and there is no answer in the cache", status=504, code="cache_miss")
         else:
             await self._ask(work, decision, visit)
+
+    async def _visited(self, work: ChatWork, decision: Plan) -> Visit | None:
+        """What the cache has to say; None for a route without a cache."""
+        # Of a plan that budgets have changed: what was kept of those that cost something costs nothing.
+        plan = (work.claim.whole if work.claim is not None else None) or decision
+        if plan.cache.mode == "off":
+            return None
+        visit = work.visit = await self._caching.visit(work.request, work.tenant, plan, work.runtime)
+        work.entry.cache, work.entry.overhead_nusd = visit.outcome, visit.cost_nusd
+        return visit
 
     async def _afforded(self, work: ChatWork, routed: Routed, plan: Plan) -> Routed:
         """The decision that budgets allow, with what it may cost reserved."""
@@ -132,69 +142,79 @@ class Pipeline:
             await self._send_events(work, to_events(body), cached)
             return
         self._frame.book(self, work)
-        await work.sink.whole(body, [*self._headers(work, cached), *cost_headers(work.entry)])
+        await work.sink.whole(body, self._headers(work, cached) + cost_headers(work.entry))
 
     async def _send_events(self, work: ChatWork, events: bytes, cached: CachedAnswer | None) -> None:
         self._frame.book(self, work)
         work.has_begun = True
         await work.sink.begin(self._headers(work, cached))
-        await work.sink.events(events)
+        if (pending := work.sink.events(events)) is not None:
+            await pending
         await work.sink.end(_closing(work))
 
-    async def _ask(self, work: ChatWork, plan: Plan, visit: Visit) -> None:
+    async def _ask(self, work: ChatWork, plan: Plan, visit: Visit | None) -> None:
+        """visit: None where the route has no cache."""
         if work.claim is not None and work.claim.refusal is not None:
-            visit.keep_nothing()
+            if visit is not None:
+                visit.keep_nothing()
             if not plan.targets:
                 raise work.claim.refusal
-        targets = [work.runtime.targets[name] for name in plan.targets]
-        execution = work.execution = Execution(plan, targets, work.request, self._frame.clock, work.started, self._hedges)
-        if work.request.is_stream:
-            work.sink.awaits(lambda: self.headers(work))
+        request, sink, known = work.request, work.sink, work.runtime.targets
+        targets = [known[name] for name in plan.targets]
+        execution = work.ask(Execution(plan, targets, request, self._frame.clock, work.started, self._hedges))
+        if request.is_stream:
+            sink.awaits(lambda: self.headers(work))
         pieces = await execution.begin()
-        assert execution.answering is not None, "begin says who answers, or raises"
-        self._names(work, execution.answering)
+        answering = execution.answering
+        assert answering is not None, "begin says who answers, or raises"
+        self._names(work, answering)
         if execution.compromise is not None:
             self._say_unconvincing(work, plan, execution.compromise)
-        if work.request.is_stream:
+        if request.is_stream:
             finish, last = await self._stream(work, visit, execution, pieces)
-            await self._answered(work, visit, execution.answering, finish)
-            await work.sink.end(_closing(work, last))
+            self._names(work, execution.answering or answering)  # another target may have taken over
+            await self._answered(work, visit, execution.answering or answering, finish)
+            await sink.end(_closing(work, last))
             return
         while not pieces[-1].is_end:
             pieces = await execution.read()
         body = pieces[-1]
-        visit.keep(body.data)
-        await self._answered(work, visit, execution.answering, body.finish)
-        await work.sink.whole(body.data, [*self.headers(work), *cost_headers(work.entry)], body.native)
+        if visit is not None:
+            visit.keep(body.data)
+        await self._answered(work, visit, answering, body.finish)
+        await sink.whole(body.data, self._headers(work) + cost_headers(work.entry), body.native)
 
-    async def _answered(self, work: ChatWork, visit: Visit, answering: Attempt, finish: str | None) -> None:
+    async def _answered(self, work: ChatWork, visit: Visit | None, answering: Attempt, finish: str | None) -> None:
         """A complete answer: kept, booked and remembered before its last byte goes out, so that nothing is lost."""
-        self._names(work, answering)  # in a stream another target may have taken over
-        await self._caching.keep(visit, answering, finish)
-        work.entry.overhead_nusd = visit.cost_nusd
+        if visit is not None:
+            await self._caching.keep(visit, answering, finish)
+            work.entry.overhead_nusd = visit.cost_nusd
         self._frame.book(self, work)
         self._sessions.answered(work.request, work.tenant, answering.model, answering.usage)
 
-    async def _stream(self, work: ChatWork, visit: Visit, execution: Execution, pieces: list[Piece]) -> tuple[str | None, Piece]:
+    async def _stream(
+        self, work: ChatWork, visit: Visit | None, execution: Execution, pieces: list[Piece]
+    ) -> tuple[str | None, Piece]:
         """Pass the pieces on as they come. Returns the finish_reason and the usage's piece, which is held back."""
         finish: str | None = None
-        last, is_native = NO_PIECE, any(piece.native for piece in pieces)
+        sink, last, is_native = work.sink, NO_PIECE, any([piece.native for piece in pieces])
         work.has_begun = True
-        await work.sink.begin(self.headers(work))
+        await sink.begin(self.headers(work))
         while True:
-            said = []
             for piece in pieces:
-                finish = worst_finish(finish, piece.finish)
+                if piece.finish is not None:
+                    finish = worst_finish(finish, piece.finish)
                 if piece.is_usage_only:
                     last = piece
-                elif piece.data or piece.native:
-                    said.append(piece)
-            if said:
-                # What was read together is sent together: a send costs more than anything else here.
-                piece = said[0] if len(said) == 1 else _together(said)
-                visit.keep(piece.data)
-                if piece.native or not is_native:  # else it says something that the caller's dialect has in its closing events
-                    await work.sink.events(piece.data, piece.native)
+            said = pieces if last is NO_PIECE else [piece for piece in pieces if not piece.is_usage_only]
+            # What was read together is sent together: a send costs more than anything else here.
+            piece = said[0] if len(said) == 1 else _together(said)
+            if piece.data or piece.native:
+                if visit is not None:
+                    visit.keep(piece.data)
+                # Without the caller's own bytes it says something that its dialect has in its closing events.
+                if (piece.native or not is_native) and (pending := sink.events(piece.data, piece.native)) is not None:
+                    await pending
             if pieces[-1].is_end:
                 return finish, last
             pieces = await execution.read()
@@ -226,7 +246,7 @@ class Pipeline:
             stream=request.is_stream,
             key=tenant.key,
             team=tenant.team,
-            tags=dict(request.tags),
+            tags=dict(request.tags) if request.tags else {},
             session=request.session,
             policy_hash=runtime.policy.hash,
             draw=self._draw() if request.session is None else session_draw(request.session, tenant),
@@ -239,9 +259,11 @@ class Pipeline:
         if work.claim is not None and work.claim.story is not None:  # whose budget it is says an alert, and not a line each
             work.compromise = work.claim.story
             return
+        if work.compromise is None:
+            return
         said = (work.entry.policy_hash, plan.route, plan.wanted)
         is_meant = (plan.wanted, NOT_ALLOWED) in plan.left_out  # by whoever made the key
-        if work.compromise is not None and not is_meant and said not in self._said:
+        if not is_meant and said not in self._said:
             self._said.add(said)
             instead = f"'{plan.targets[0]}' answers instead" if plan.targets else "nothing can answer"
             log.warning("route '%s': %s; %s", plan.route, work.compromise, instead)
@@ -256,14 +278,17 @@ class Pipeline:
 
     def _headers(self, work: ChatWork, cached: CachedAnswer | None = None) -> Headers:
         entry, hit = work.entry, work.visit.hit if work.visit is not None else None
-        more = (
-            ("x-turnout-model", cached.model if cached else entry.model),
-            ("x-turnout-provider", cached.provider if cached else entry.provider),
-            ("x-turnout-compromise", work.compromise),
-            ("x-turnout-why", work.why),
-            ("age", None if hit is None else str(self._caching.age_s(hit))),
-        )
-        headers = entry_headers(entry, more, len(work.attempts))
+        headers = entry_headers(entry, len(work.attempts))
+        if (model := cached.model if cached else entry.model) is not None:
+            headers.append(("x-turnout-model", model))
+        if (provider := cached.provider if cached else entry.provider) is not None:
+            headers.append(("x-turnout-provider", provider))
+        if work.compromise is not None:
+            headers.append(("x-turnout-compromise", work.compromise))
+        if work.why is not None:
+            headers.append(("x-turnout-why", work.why))
+        if hit is not None:
+            headers.append(("age", str(self._caching.age_s(hit))))
         return headers if work.allowance is None else headers + work.allowance.headers
 
 

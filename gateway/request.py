@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Literal, Self
 
-from gateway.chat import ChatHead
+import msgspec
+
+from gateway.chat import ChatHead, ContentPart
+from gateway.lazily import lazily
 from gateway.policy.model import EXPECTED_TOKENS_OUT
 from gateway.usage import estimate_tokens
 from gateway.wire_usage import TOKENS_MAX
@@ -16,6 +19,7 @@ CacheDirective = Literal["bypass", "refresh", "only"]
 DialectName = Literal["openai_chat", "anthropic_messages", "openai_responses", "openai_completions", "openai_embeddings"]
 CHAT: Final[DialectName] = "openai_chat"
 COMPLETIONS: Final[DialectName] = "openai_completions"
+NO_TAGS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,7 @@ class Native:
     action: str = ""
 
 
-@dataclass(frozen=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True, dict=True):
     """body: the request in the canonical form, which is OpenAI's chat dialect with a few fields of our own; a chat caller's
     JSON, unchanged. head: what the gateway reads of it. dialect: the caller's. native: what came in another dialect than chat;
     whoever changes the body takes it away (`rewritten`).
@@ -49,7 +52,7 @@ class ChatRequest:
     dialect: DialectName = CHAT
     native: Native | None = None
     forced_route: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = NO_TAGS
     session: str | None = None
     cache: CacheDirective | None = None
     cache_ttl_s: float | None = None
@@ -57,9 +60,9 @@ class ChatRequest:
 
     def rewritten(self, body: bytes, head: ChatHead | None = None) -> Self:
         """The same request saying something else, in the canonical form alone."""
-        return replace(self, body=body, head=self.head if head is None else head, native=None)
+        return msgspec.structs.replace(self, body=body, head=self.head if head is None else head, native=None)
 
-    @property
+    @lazily
     def is_stream(self) -> bool:
         return bool(self.head.stream)
 
@@ -74,7 +77,7 @@ class ChatRequest:
         """Whether it names texts that end an answer, which may then be over before it has begun."""
         return bytes(self.head.stop) not in (b"null", b"[]", b'""')
 
-    @property
+    @lazily
     def ends_in_result(self) -> bool:
         """Whether what a tool said is the last of it. There may be no messages at all, where the canonical form has no place."""
         messages = self.head.messages
@@ -88,25 +91,29 @@ class ChatRequest:
         except ValueError:
             return None
 
-    @cached_property
+    @lazily
     def user_turns(self) -> int:
         return sum(message.role == "user" for message in self.head.messages)
 
-    @cached_property
+    @lazily
     def tokens_in(self) -> int:
         """Estimated input tokens: the texts of all messages, and the tools."""
-        chars = sum(len(m.text()) for m in self.head.messages)
-        offered = [*(self.head.tools or []), *(self.head.functions or [])]
-        chars += sum(len(bytes(value)) for tool in offered for value in tool.values())
+        head, chars = self.head, 0
+        for message in head.messages:
+            content = message.content
+            chars += len(content) if isinstance(content, str) else len(message.text())
+        if head.tools or head.functions:
+            offered = [*(head.tools or []), *(head.functions or [])]
+            chars += sum(len(bytes(value)) for tool in offered for value in tool.values())
         return estimate_tokens(chars)
 
-    @cached_property
+    @lazily
     def tokens_expected(self) -> int:
         """The most that it may come to, input and output, where the request bounds its answers; else a guess at it."""
         bound = self.output_bound
         return self.tokens_in + (EXPECTED_TOKENS_OUT if bound is None else bound) * self.choices
 
-    @cached_property
+    @lazily
     def output_bound(self) -> int | None:
         """The most tokens that each of its answers may have; None where it does not say."""
         head = self.head
@@ -118,7 +125,7 @@ class ChatRequest:
         """How many answers it wants (`n`)."""
         return min(max(self.head.n or 1, 1), 128)
 
-    @cached_property
+    @lazily
     def has_tools(self) -> bool:
         if self.head.tools or self.head.functions:
             return True
@@ -130,28 +137,33 @@ class ChatRequest:
         choice = self.head.tool_choice
         return choice == "required" or isinstance(choice, dict)
 
-    @cached_property
+    @lazily
     def images(self) -> int:
         """How many are sent."""
-        return self._parts("image_url", "input_image", "image")
+        return self._count("image_url", "input_image", "image")
 
-    def _parts(self, *types: str) -> int:
-        return sum(part.type in types for m in self.head.messages if isinstance(m.content, list) for part in m.content)
+    def _count(self, *types: str) -> int:
+        return sum([part.type in types for part in self._parts]) if self._parts else 0
+
+    @lazily
+    def _parts(self) -> list[ContentPart]:
+        """Those of all contents that have some."""
+        return [part for message in self.head.messages if isinstance(message.content, list) for part in message.content]
 
     @property
     def has_images(self) -> bool:
-        return self.images > 0
+        return bool(self._parts) and self.images > 0
 
     @property
     def has_documents(self) -> bool:
-        return self._parts("file") > 0
+        return self._count("file") > 0
 
     @property
     def has_audio(self) -> bool:
         """Whether it sends sound."""
-        return self._parts("input_audio") > 0
+        return self._count("input_audio") > 0
 
-    @cached_property
+    @lazily
     def has_system(self) -> bool:
         return any(m.role in ("system", "developer") for m in self.head.messages)
 

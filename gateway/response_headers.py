@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from gateway.ledger.base import Entry
 from gateway.pricing.cost import usd
 from gateway.reply import Headers
 
 
-def entry_headers(entry: Entry, more: Iterable[tuple[str, str | None]] = (), attempts: int | None = None) -> Headers:
-    """What is known once it is decided who answers. more: headers of which those without a value are left out.
+def entry_headers(entry: Entry, attempts: int | None = None) -> Headers:
+    """What is known once it is decided who answers; a new list, to be added to.
 
     attempts: how many there are, while the entry has not got them yet.
     """
-    known: list[tuple[str, str | None]] = [
+    headers = [
         ("x-request-id", entry.request_id),
         ("x-turnout-policy", entry.policy_hash),
         ("x-turnout-cache", entry.cache),
         ("x-turnout-attempts", str(len(entry.attempts) if attempts is None else attempts)),
-        ("x-turnout-route", entry.route),
-        ("x-turnout-decided-by", entry.decided_by),
-        *more,
     ]
-    return [(name, value) for name, value in known if value is not None]
+    if entry.route is not None:
+        headers.append(("x-turnout-route", entry.route))
+    if entry.decided_by is not None:
+        headers.append(("x-turnout-decided-by", entry.decided_by))
+    return headers
 
 
 def cost_headers(entry: Entry) -> Headers:

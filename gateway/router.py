@@ -5,16 +5,15 @@ The pipeline, the dry run, `policy explain` and `policy test` all decide here, s
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from classifiers.artifact import Artifact
-from classifiers.text.embed import StaticEmbedder
-from gateway.answers.faq import Faq
+import msgspec
+
 from gateway.cache.semantic import Verifier
 from gateway.conversation import Turn, last_turn
-from gateway.judging.judge import Judge
 from gateway.policy.affinity import PINNED, Pinned
 from gateway.policy.catalog import Model
 from gateway.policy.compile import Policy
@@ -27,18 +26,27 @@ from gateway.prompt import Prompt
 from gateway.request import ChatRequest
 from gateway.signals import gather
 
+if TYPE_CHECKING:  # a policy without a classifier needs none of it
+    from classifiers.artifact import Artifact
+    from classifiers.text.embed import StaticEmbedder
+    from gateway.answers.faq import Faq
+    from gateway.judging.judge import Judge
+
 SCORE: Final = "score."
+NONE_PASSED: Final[frozenset[str]] = frozenset()
 TOLD_APART: Final = (SCORE, QUALITY, f"{PINNED}.")  # facts that have a place of their own in the story
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
-    """A decision and all it was made from. text, faq_entry: set when the decision is an Answer."""
+class Routed(msgspec.Struct, frozen=True):
+    """A decision and all it was made from. text, faq_entry: set when the decision is an Answer.
+
+    turn, prompt: None under a policy that does not look at what is said.
+    """
 
     decision: Decision
     facts: Facts
-    turn: Turn
-    prompt: Prompt
+    turn: Turn | None
+    prompt: Prompt | None
     draw: float
     passed: frozenset[str]
     text: str | None = None
@@ -47,6 +55,8 @@ class Routed:
     @property
     def scores(self) -> dict[str, float]:
         """The classifier's probabilities, by class."""
+        if "class" not in self.facts.values:
+            return {}
         return {name: float(value) for name, value in self._under(SCORE).items()}
 
     @property
@@ -89,26 +99,35 @@ class Router:
 
         pinned: the model that the conversation is with. permit: what the caller may use.
         """
-        turn = last_turn(request.head.messages)
-        prompt = Prompt(turn.last, self.embedder)
+        turn = prompt = None
+        if self.judge is not None or self.faqs:
+            turn = last_turn(request.head.messages)
+            prompt = Prompt(turn.last, self.embedder)
         facts = await gather(request, self.policy, turn, self.judge, pinned)
         return self._routed(facts, turn, prompt, candidates, draw, permit)
 
     def reroute(self, routed: Routed, route: str, candidates: Mapping[str, Candidate], permit: Permit = ANYTHING) -> Routed:
         """The same request decided again, as if it had asked for this route."""
-        facts = replace(routed.facts, values={**routed.facts.values, FORCED: route})
+        facts = dataclasses.replace(routed.facts, values={**routed.facts.values, FORCED: route})
         return self._routed(facts, routed.turn, routed.prompt, candidates, routed.draw, permit)
 
     def _routed(
-        self, facts: Facts, turn: Turn, prompt: Prompt, candidates: Mapping[str, Candidate], draw: float, permit: Permit
+        self,
+        facts: Facts,
+        turn: Turn | None,
+        prompt: Prompt | None,
+        candidates: Mapping[str, Candidate],
+        draw: float,
+        permit: Permit,
     ) -> Routed:
-        passed: frozenset[str] = frozenset()
+        passed = NONE_PASSED
         while True:
             decision = decide(self.policy, facts, candidates, draw, passed, permit)
             if not isinstance(decision, Answer):
                 return Routed(decision, facts, turn, prompt, draw, passed)
             if decision.rule.static is not None:
                 return Routed(decision, facts, turn, prompt, draw, passed, text=decision.rule.static)
+            assert prompt is not None, "there is a FAQ"
             found = self.faqs[str(decision.rule.faq)].answer(prompt, decision.rule.min_similarity)
             if found is not None:
                 return Routed(decision, facts, turn, prompt, draw, passed, text=found.text, faq_entry=found.entry)
@@ -126,7 +145,7 @@ class Router:
             "confidence": facts.values.get("confidence"),
             "scores": routed.scores,
             "class_why": facts.missing.get("class"),
-            "judged": routed.turn.basis if routed.is_judged else None,
+            "judged": routed.turn.basis if routed.turn is not None and routed.is_judged else None,
             "intent": facts.values.get("intent"),
             "qualities": routed.qualities,
             "pinned": facts.values.get(PINNED),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
@@ -12,6 +11,7 @@ import msgspec
 
 from gateway.attempt import Attempt
 from gateway.chat import worst_finish
+from gateway.deadline import Deadline
 from gateway.dialects.answer_shape import answer, check_stream
 from gateway.errors import Fault, UpstreamError
 from gateway.health.gate import Place
@@ -24,7 +24,6 @@ from gateway.providers.base import Call, Exchange, Piece, Provider, Sending
 from gateway.request import CHAT, COMPLETIONS, ChatRequest, Native
 from gateway.usage import Usage, estimate_tokens
 
-Coro = Coroutine[Any, Any, list[Piece]]
 Ending = Literal["ok", "error", "timeout", "cancelled", "unconvincing", "lost_hedge"]
 
 OWED: tuple[Fault, ...] = ("timeout", "slow", "cut", "malformed")  # after these a provider that had the request may bill it
@@ -106,6 +105,19 @@ class Running:
     is_probe: it decides whether the breaker closes again. given_up: why it was, if it was while it was alive.
     """
 
+    # As an attempt begins; a request that is answered at once changes few of them.
+    given_up: UpstreamError | None = None
+    _exchange: Exchange | None = None
+    _sending: Sending | None = None  # of the call, once it is made
+    _was_sent = False  # as far as can be told: a provider that has the request may bill it
+    _connect_s = 0.0
+    _first_at = 0.0
+    _content_pieces = 0
+    _finish: str | None = None
+    _is_over = False
+    _may_be_empty = False
+    _cancelled_as: Ending = "cancelled"
+
     def __init__(
         self,
         target: Target,
@@ -117,22 +129,14 @@ class Running:
     ) -> None:
         self.target = target
         self._request, self._clock, self._is_probe, self._admission = request, clock, is_probe, admission
-        self._exchange: Exchange | None = None
+        self._is_stream = request.is_stream
+        self._is_told_otherwise = request.dialect not in (CHAT, "openai_embeddings")
+        self._deadline = Deadline(clock)
         self._started = clock()
         self._busy = target.health.busy.start()
-        self._is_over = False
-        self._is_told_otherwise = request.dialect not in (CHAT, "openai_embeddings")
         self._uncounted = Uncounted()
-        target.tokens.prepare()
-        self._content_pieces = 0
-        self._finish: str | None = None
-        # With nothing to add to what a tool has said, models (Claude above all) end their turn without a word.
-        self._may_be_empty = request.has_stop or request.ends_in_result
-        self._first_at = 0.0
-        self._was_sent = False  # as far as can be told: a provider that has the request may bill it
-        self._sending = Sending(has_line=False)
-        self._cancelled_as: Ending = "cancelled"
-        self.given_up: UpstreamError | None = None
+        if self._is_stream:  # which may be cut off before its provider has counted; a whole answer mostly has its count
+            target.tokens.prepare()
         self.attempt = Attempt(target.model.provider, target.model.name, outcome="cancelled")
 
     async def begin(
@@ -147,26 +151,26 @@ class Running:
         """Up to and with the first content, by `limit` on the clock.
 
         floor: output tokens per second; a stream is held back until it has shown, by `floor_by` at the latest, that it keeps
-        this up. may_be_empty: an
-        answer with nothing in it is one. Raises UpstreamError, with the fault `slow` for a stream that does not keep up, and
-        `empty` for an answer with nothing in it.
+        this up. may_be_empty: an answer with nothing in it is one. Raises UpstreamError, with the fault `slow` for a stream
+        that does not keep up, and `empty` for an answer with nothing in it.
         """
-        self._may_be_empty = self._may_be_empty or may_be_empty
-        held: list[Piece] = []
+        self._may_be_empty, self._connect_s = may_be_empty, connect_s
+        held = pieces = await self._more(self._clock(), limit, "no content within")
         held_bytes = 0
-        while True:
-            pieces = await self._bounded(limit, self._next(connect_s), "no content within")
-            held += pieces
-            held_bytes += sum(len(p.data) for p in pieces)
-            if self._content_pieces or self._is_over or held_bytes > HELD_BYTES_MAX:
+        while not (self._content_pieces or self._is_over):
+            held_bytes += sum([len(piece.data) for piece in pieces])
+            if held_bytes > HELD_BYTES_MAX:
                 break
+            pieces = await self._more(self._clock(), limit, "no content within")
+            held = held + pieces
         if floor is not None and self._content_pieces and not self._is_over:
             await self._keeps_up(held, floor, floor_by)
         return held
 
-    async def read(self, limit: float) -> list[Piece]:
-        """The next pieces, by `limit` on the clock."""
-        return await self._bounded(limit, self._next(0.0), "nothing more came within")
+    def read(self, idle_s: float, until: float) -> Coroutine[Any, Any, list[Piece]]:
+        """The next pieces, within idle_s, and by `until` on the clock. Await it at once, its time runs."""
+        now = self._clock()
+        return self._more(now, min(now + idle_s, until), "nothing more came within")
 
     def give_up(self, error: UpstreamError) -> None:
         """From here on, being cancelled means that it was given up for this reason."""
@@ -181,20 +185,16 @@ class Running:
         until, needed = min(self._first_at + FLOOR_S, by), floor * FLOOR_S
         what = f"fewer than the {floor:g} tokens/s that the policy asks for within"
         while not self._is_over and self._tokens() < needed:
-            held += await self._bounded(until, self._next(0.0), what, fault="slow")
+            held += await self._more(self._clock(), until, what, fault="slow")
 
     def _tokens(self) -> int:
         """About how many have come."""
         told = self.attempt.usage.output if self.attempt.usage is not None else 0
         return max(self._content_pieces, told + estimate_tokens(self._uncounted.chars))
 
-    async def _next(self, connect_s: float) -> list[Piece]:
-        if self._exchange is None:
-            call = Call(self._request, self.target.model, connect_s, native=self._native)
-            self._sending = call.sending
-            self._exchange = await self.target.provider.open(call)
-            self._was_sent = True
-        return await self._exchange.read()
+    def _call(self) -> Call:
+        sending = self._sending = Sending()
+        return Call(self._request, self.target.model, self._connect_s, sending, self._native)
 
     @property
     def _native(self) -> Native | None:
@@ -202,23 +202,25 @@ class Running:
         native = self._request.native
         return native if native is not None and native.dialect in self.target.provider.dialects else None
 
-    async def _bounded(self, limit: float, step: Coro, what: str, *, fault: Fault = "timeout") -> list[Piece]:
-        limit_s = limit - self._clock()
+    async def _more(self, now: float, limit: float, what: str, *, fault: Fault = "timeout") -> list[Piece]:
+        """The next pieces, by `limit` on the clock. Each event of a stream comes through here: no other coroutine in between."""
+        deadline = self._deadline
+        deadline.at = limit
         try:
-            if limit_s <= 0:  # a timeout alone would let through what is there at once, and to a slow reader all of it is
-                step.close()
+            if limit <= now:  # a timer alone would let through what is there at once, and to a slow reader all of it is
                 raise TimeoutError
-            async with asyncio.timeout(limit_s):
-                pieces = await step
-            for piece in pieces:
-                if self._is_told_otherwise and piece.data and not piece.native:
-                    self._check(piece.data)
-                self._note(piece)
+            with deadline:
+                exchange = self._exchange
+                if exchange is None:
+                    exchange = self._exchange = await self.target.provider.open(self._call())
+                    self._was_sent = True
+                pieces = await exchange.read()
+            self._note(pieces)
             if self._is_over and self._says_nothing():
                 raise UpstreamError(f"{self.target.model.name}: the answer has nothing in it", fault="empty", is_retryable=True)
         except TimeoutError as exc:
             self._was_sent = True
-            why = f"{what} {limit_s:.1f} s" if limit_s > 0 else "the time that the policy gives the request was up"
+            why = f"{what} {limit - now:.1f} s" if limit > now else "the time that the policy gives the request was up"
             error = UpstreamError(f"{self.target.model.name}: {why}", fault=fault)
             await self._failed(error)
             raise error from exc
@@ -240,39 +242,48 @@ class Running:
     def _check(self, data: bytes) -> None:
         """Raises UpstreamError for what nobody could tell the caller, while another target may still do better."""
         try:
-            if self._request.is_stream:
+            if self._is_stream:
                 check_stream(data)
             else:
                 answer(data)
         except UpstreamError as exc:
             raise UpstreamError(f"{self.target.model.name}: {exc.message}", fault=exc.fault) from exc
 
-    def _note(self, piece: Piece) -> None:
-        if piece.text:
-            self._uncounted.heard(piece.text)
-        self._finish = worst_finish(self._finish, piece.finish)
-        if piece.usage is not None:
-            self.attempt.usage = piece.usage
-            if not piece.usage.estimated:
+    def _note(self, pieces: Sequence[Piece]) -> None:
+        is_told_otherwise = self._is_told_otherwise
+        for piece in pieces:
+            if is_told_otherwise and piece.data and not piece.native:
+                self._check(piece.data)
+            if piece.has_content:
+                if not self._content_pieces:
+                    self._first_content()
+                self._content_pieces += 1
+            usage = piece.usage
+            if usage is not None:
+                self.attempt.usage = usage
+            if usage is not None and not usage.estimated:
                 self._uncounted.clear()
-        if piece.has_content:
-            if not self._content_pieces:
-                self._first_content()
-            self._content_pieces += 1
-        if piece.is_end:
-            self._is_over = True
+            elif piece.text:
+                self._uncounted.heard(piece.text)
+            if piece.finish is not None:
+                self._finish = worst_finish(self._finish, piece.finish)
+            if piece.is_end:
+                self._is_over = True
 
     def _says_nothing(self) -> bool:
         """Whether the answer ended well and there is nothing in it, which another model may do better."""
-        return not (self._content_pieces or self._may_be_empty) and self._finish in (None, "stop")
+        if self._content_pieces or self._may_be_empty or self._finish not in (None, "stop"):
+            return False
+        # With nothing to add to what a tool has said, models (Claude above all) end their turn without a word.
+        return not (self._request.has_stop or self._request.ends_in_result)
 
     def _first_content(self) -> None:
         self._first_at = self._clock()
         first_s = self._first_at - self._started
         self.attempt.ttft_ms = first_s * 1000
-        if self._request.is_stream:
+        if self._is_stream:
             self.attempt.prefill_s = self.target.health.busy.so_far(self._busy)
-        self.target.health.pace.answered(self._request.tokens_in, self._request.is_stream, first_s)
+        self.target.health.pace.answered(self._request.tokens_in, self._is_stream, first_s)
         if self._is_probe:
             self.target.health.breaker.answers()
 
@@ -289,51 +300,61 @@ class Running:
         """Close the exchange and complete the attempt's record; does nothing the second time."""
         if self._busy < 0:
             return
-        attempt, health = self.attempt, self.target.health
+        self._deadline.close()
+        attempt, health, now = self.attempt, self.target.health, self._clock()
         attempt.outcome = outcome
-        attempt.duration_ms = (self._clock() - self._started) * 1000
+        attempt.duration_ms = (now - self._started) * 1000
         attempt.busy_s = health.busy.stop(self._busy)
         self._busy = -1.0
-        if attempt.fault in NOTHING_WORKED or not self._sending.has_line:
+        if attempt.fault in NOTHING_WORKED or not self._has_line:
             attempt.busy_s = 0.0
-        self._count()
-        self._part_busy()
-        self._admission.end(attempt.usage)
+        usage = attempt.usage
+        if usage is None or usage.estimated or self._uncounted.chars:
+            self._count(usage)
+        if attempt.usage is not None and self._request.has_images:
+            attempt.usage = msgspec.structs.replace(attempt.usage, images=self._request.images)
+        if self._is_stream or not self._content_pieces or self.target.model.gpu is not None:
+            self._part_busy()
+        if self._admission is not FREE:
+            self._admission.end(attempt.usage)
         if outcome in ("ok", "unconvincing"):  # the model works, whatever is thought of its answer
             attempt.status = 200
             health.breaker.succeeded(self._started)
-            self._tell_speed()
+            if self._is_stream and self._is_over and self._content_pieces > 1:
+                self._tell_speed(now)
         elif outcome in ("cancelled", "lost_hedge") and self._is_probe and not self._content_pieces:
             health.breaker.abandoned()
         if outcome in ("cancelled", "lost_hedge", "timeout") and self._was_sent and not self._content_pieces:
-            health.pace.waited(self._request.tokens_in, self._request.is_stream, self._clock() - self._started)
+            health.pace.waited(self._request.tokens_in, self._is_stream, now - self._started)
         if self._exchange is not None:
             await self._exchange.aclose()
 
-    def _tell_speed(self) -> None:
-        took_s = self._clock() - self._first_at
-        tokens = self.attempt.usage.output if self.attempt.usage is not None else 0
-        if self._request.is_stream and self._is_over and self._content_pieces > 1 and tokens >= PACE_TOKENS_MIN:
-            self.target.health.pace.spoke(tokens, took_s)
+    @property
+    def _has_line(self) -> bool:
+        """Whether the provider may have the request."""
+        return self._sending is not None and self._sending.has_line
 
-    def _count(self) -> None:
+    def _tell_speed(self, now: float) -> None:
+        tokens = self.attempt.usage.output if self.attempt.usage is not None else 0
+        if tokens >= PACE_TOKENS_MIN:
+            self.target.health.pace.spoke(tokens, now - self._first_at)
+
+    def _count(self, told: Usage | None) -> None:
         """Usage where the provider gave none, or was cut off before it could: what it read and wrote is owed all the same."""
-        attempt, told = self.attempt, self.attempt.usage
-        may_be_billed = self._was_sent and self._sending.has_line and attempt.fault in (None, *OWED)
-        is_owed = self._content_pieces or attempt.outcome == "ok" or may_be_billed
-        if is_owed and (told is None or told.estimated or self._uncounted.chars):
+        attempt = self.attempt
+        may_be_billed = self._was_sent and self._has_line and attempt.fault in (None, *OWED)
+        if self._content_pieces or attempt.outcome == "ok" or may_be_billed:
+            self.target.tokens.prepare()
             is_prompt = self._native is not None and self._native.dialect == COMPLETIONS
             attempt.usage = completed(told, self._request, self._uncounted, self.target.tokens, is_prompt=is_prompt)
         self._uncounted.clear()
-        if attempt.usage is not None and self._request.has_images:
-            attempt.usage = msgspec.structs.replace(attempt.usage, images=self._request.images)
 
     def _part_busy(self) -> None:
         """How much of its machine's time went into reading: of a stream it was seen at the first content."""
         attempt = self.attempt
         if not self._content_pieces:
             attempt.prefill_s = attempt.busy_s
-        elif not self._request.is_stream and self.target.model.gpu is not None:  # 60 µs, and nobody looks at it of other models
+        elif not self._is_stream and self.target.model.gpu is not None:  # 60 µs, and nobody looks at it of other models
             wrote = attempt.usage.output if attempt.usage is not None else 0
             attempt.prefill_s = attempt.busy_s * self.target.health.pace.reading_share(wrote, attempt.duration_ms / 1000)
         attempt.prefill_s = min(attempt.prefill_s, attempt.busy_s)

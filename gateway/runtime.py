@@ -15,6 +15,14 @@ from gateway.router import Router
 from gateway.running import Target
 
 
+class _Seen:
+    """Candidates as they were, and what made them so."""
+
+    def __init__(self) -> None:
+        self.unavailable: list[str | None] | None = None
+        self.candidates: Mapping[str, Candidate] = {}
+
+
 @dataclass(frozen=True)
 class Runtime:
     """targets: by model name, one for every model of the policy. matcher: there if some route looks for similar questions."""
@@ -23,26 +31,34 @@ class Runtime:
     targets: Mapping[str, Target]
     matcher: Matcher | None = None
 
-    @property
+    @cached_property
     def policy(self) -> Policy:
         return self.router.policy
 
-    @property
+    @cached_property
     def baseline(self) -> Model | None:
         """The model that savings are counted against."""
         return self.policy.models[self.policy.baseline] if self.policy.baseline else None
 
-    def candidates(self) -> dict[str, Candidate]:
-        """Every model with its state just now."""
-        return {
-            name: Candidate(name, t.model.provider, t.model.context_tokens, t.provider.unavailable, self._load(name, t))
-            for name, t in self.targets.items()
-        }
+    def candidates(self) -> Mapping[str, Candidate]:
+        """Every model with its state just now. The same mapping while nothing has changed."""
+        unavailable = [target.provider.unavailable for target in self.targets.values()]
+        if self._balanced or self._last.unavailable != unavailable:
+            self._last.unavailable = unavailable
+            self._last.candidates = {
+                name: Candidate(name, t.model.provider, t.model.context_tokens, t.provider.unavailable, self._load(name, t))
+                for name, t in self.targets.items()
+            }
+        return self._last.candidates
 
     def gauges(self) -> Gauges:
         """What the models' state tells Prometheus."""
         rules = [route.failover.guard for route in self.policy.routes if route.failover.guard is not None]
         return gauges([(name, t.model.provider, t.health) for name, t in self.targets.items()], rules)
+
+    @cached_property
+    def _last(self) -> _Seen:
+        return _Seen()
 
     @cached_property
     def _balanced(self) -> frozenset[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gateway.conversation import Turn
-from gateway.judging.judge import Judge
 from gateway.pii import find_pii
 from gateway.policy.affinity import Pinned
 from gateway.policy.capability import Capability
@@ -16,17 +15,27 @@ from gateway.policy.engine import FORCED, is_routed
 from gateway.policy.model import Facts, FactValue
 from gateway.request import ChatRequest
 
+if TYPE_CHECKING:  # a policy without a classifier does not need it
+    from gateway.judging.judge import Judge
+
 TOLD = ("system", "developer")  # the app's own words: an address in them would mark all of its traffic
 # Up to this length the search for personal data stays on the event loop: of the texts made to be slow it takes 0.3 to
 # 1 ms, of others 20 µs.
 PII_INLINE_CHARS_MAX = 1_500
+NOTHING_MISSING: Final[Mapping[str, str]] = {}
+NOTHING_USED: Final[frozenset[Capability]] = frozenset()
 JUDGED: Final = frozenset({"class", "quality", "intent"})
 
 
-async def gather(request: ChatRequest, policy: Policy, turn: Turn, judge: Judge | None, pinned: Pinned | None = None) -> Facts:
-    """The facts that this policy needs of this request. turn: what classifiers judge. pinned: what holds the conversation."""
+async def gather(
+    request: ChatRequest, policy: Policy, turn: Turn | None, judge: Judge | None, pinned: Pinned | None = None
+) -> Facts:
+    """The facts that this policy needs of this request. pinned: what holds the conversation.
+
+    turn: what classifiers judge; None only where there are none.
+    """
     values: dict[str, FactValue] = {"model": request.head.model}
-    missing: dict[str, str] = {}
+    missing: Mapping[str, str] = NOTHING_MISSING
     if request.forced_route is not None:
         values[FORCED] = request.forced_route
     for name in policy.needs:
@@ -38,12 +47,12 @@ async def gather(request: ChatRequest, policy: Policy, turn: Turn, judge: Judge 
         values[f"tag.{name}"] = value
     if pinned is not None:
         values |= pinned.facts()
-    wanted = wanted_of(policy, request)
-    if judge is not None and wanted:
+    if judge is not None and turn is not None and (wanted := wanted_of(policy, request)):
         judgement = await judge.judge(turn, wanted)
         values |= judgement.values
-        missing |= judgement.missing
-    return Facts(values, missing, frozenset(name for name in policy.lacking if _USES[name](request)))
+        missing = judgement.missing
+    uses = frozenset([name for name in policy.lacking if _USES[name](request)]) if policy.lacking else NOTHING_USED
+    return Facts(values, missing, uses)
 
 
 _FACTS: Mapping[str, Callable[[ChatRequest], FactValue]] = {

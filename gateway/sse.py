@@ -7,9 +7,12 @@ standard, 9.2.6 "Interpreting an event stream" (data, comments, CRLF, LF and CR 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 BOM = b"\xef\xbb\xbf"
 EVENT_BYTES_MAX = 16 * 1024 * 1024
+PLAIN_BYTES: Final = len(b"data: \n\n")  # of an event of one line of data, beside the data
+CR: Final = ord("\r")  # a number is looked for ten times as fast as a bytes object
 # After a CR at the very end of what has arrived, an LF may still belong to it; the pattern waits for it.
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r(?=[^\n])|\n\r\n|\r\n\n|\n\r(?=[^\n])|\r\r\n")
 
@@ -25,6 +28,10 @@ class EventParser:
         self._rest = bytearray()
         self._is_first = True
 
+    def only(self, chunk: bytes) -> bytes | None:
+        """The data of `chunk` where it is one event of one line and nothing else, as most reads are; None: it is to be fed."""
+        return None if self._rest or self._is_first else plain_data(chunk)
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes, each with its blank line. Raises EventTooLong."""
         if self._is_first:
@@ -35,8 +42,12 @@ class EventParser:
                 return []
             self._is_first = False
             chunk = chunk.removeprefix(BOM)
-        if not self._rest and chunk.endswith(b"\n\n") and chunk.count(b"\n\n") == 1 and b"\r" not in chunk:
-            return [chunk]  # exactly one event, which is what most reads bring
+        if not self._rest and chunk.endswith(b"\n\n") and CR not in chunk:
+            if chunk.find(b"\n\n") == len(chunk) - 2:
+                return [chunk]  # exactly one event, which is what most reads bring
+            *whole, rest_of_it = chunk.split(b"\n\n")
+            if not rest_of_it:
+                return [event + b"\n\n" for event in whole]
         rest = self._rest
         # A separator is up to four bytes long and may straddle two chunks.
         search = max(len(rest) - 3, 0)
@@ -57,10 +68,17 @@ class EventParser:
         return bytes(self._rest)
 
 
+def plain_data(event: bytes) -> bytes | None:
+    """The data of what is one event, of one line of data and nothing else, as nearly every one is; None for anything else."""
+    if event.find(b"\n") == len(event) - 2 and event.startswith(b"data: ") and event.endswith(b"\n\n") and CR not in event:
+        return event[6:-2]
+    return None
+
+
 def event_data(event: bytes) -> bytes | None:
     """The joined data lines of an event; None for comments and events without data."""
-    if event.startswith(b"data: ") and event.count(b"\n") == 2 and b"\r" not in event:
-        return event[6:-2]  # what nearly every event looks like
+    if (data := plain_data(event)) is not None:
+        return data
     lines = [_value(line) for line in event.splitlines() if line.startswith(b"data:") or line == b"data"]
     return b"\n".join(lines) if lines else None
 

@@ -143,6 +143,21 @@ class Bench:
             await execution.aclose()
         return data
 
+    async def leave(self, after_s: float, turns: int, **how: Any) -> None:
+        """A client that leaves after so many seconds and turns of the event loop, and is told to once more."""
+        asking = asyncio.create_task(self.ask(**how))
+        await asyncio.sleep(after_s)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    @property
+    def held(self) -> dict[str, tuple[int, int]]:
+        """For each model the answers that are open, and the calls that it is thought busy with."""
+        return {name: (p.open_now, self.targets[name].health.busy.running) for name, p in self.providers.items()}
+
     @property
     def story(self) -> list[str]:
         """The attempts of the last plan, as `model outcome`."""

@@ -125,7 +125,7 @@ def test_entries_are_shown_with_question_and_answer_the_newest_first() -> None:
             "model": "m",
             "provider": "p",
             "form": "whole",
-            "usage": msgspec.to_builtins(Usage(3, 4)),
+            "usage": msgspec.structs.asdict(Usage(3, 4)),
             "space": None,
             "stored_at": "2027-01-14T08:00:00Z",
             "fresh_until": "2027-01-14T08:01:00Z",

@@ -296,3 +296,27 @@ def test_input_of_a_custom_tools_call_is_put_together() -> None:
     events = [sse({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}) for call in calls]
     (said,) = json.loads(assemble(events))["choices"][0]["message"]["tool_calls"]
     assert said == {"id": "1", "type": "custom", "custom": {"name": "run", "input": "print(1)"}}
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        {},
+        {"content": None},
+        {"content": ""},
+        {"content": "a"},
+        {"content": "a", "tool_calls": None},
+        {"content": "a", "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]},
+        {"content": "a", "reasoning_content": "b"},
+        {"content": "a", "reasoning": "b", "refusal": "c"},
+        {"content": "a", "refusal": "c"},
+        {"content": [{"type": "text", "text": "a"}]},
+        {"content": "", "images": [{"image_url": {"url": "data:"}}]},
+        {"audio": {}},
+    ],
+)
+def test_what_a_delta_says_is_its_text_if_it_has_content(delta: dict[str, Any]) -> None:
+    choices = read_chunk(json.dumps({"choices": [{"delta": delta}]}).encode()).choices
+    assert choices is not None and choices[0].delta is not None
+    made = choices[0].delta
+    assert made.said() == (made.text() if made.has_content() else None)

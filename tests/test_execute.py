@@ -22,6 +22,7 @@ from tests.execution import (
     STREAM,
     TOO_LONG,
     USAGE,
+    WHOLE,
     Bench,
     Script,
     Scripted,
@@ -354,5 +355,29 @@ def test_the_deadline_holds_for_who_reads_so_slowly_that_something_is_always_the
                 await execution.read()
         assert caught.value.fault == "timeout" and bench.clock() == pytest.approx(2.1)
         assert bench.story == ["a timeout"] and bench.providers["a"].open_now == 0
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("is_stream", [True, False])
+def test_an_attempt_that_has_ended_leaves_no_timer(is_stream: bool) -> None:
+    async def scenario() -> None:
+        bench = Bench(a=Scripted(BUSY, [0.1, *(STREAM if is_stream else WHOLE)], "hang", [0.1, CONTENT, 9.0]))
+        await bench.ask(is_stream=is_stream)
+        await bench.leave(0.5, 0, is_stream=is_stream)
+        await bench.leave(0.5, 0, is_stream=is_stream)
+        loop: Any = asyncio.get_running_loop()
+        assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
+
+    run(scenario())
+
+
+def test_an_empty_answer_may_be_what_a_stop_sequence_leaves() -> None:
+    async def scenario() -> None:
+        nothing = [PREAMBLE, Piece(b"[stop]", finish="stop"), Piece(is_end=True)]
+        bench = Bench(a=Scripted(nothing), b=Scripted("ok"))
+        assert await bench.ask(stop=["\n"]) == b"[role][stop]"
+        await bench.ask()
+        assert bench.story[-1] == "b ok"
 
     run(scenario())

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.finding import Finding
-from gateway.cli.findings import find_all, find_models
+from gateway.cli.findings import find_all
+from gateway.cli.model_findings import find_models
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.loading import load_policy
 from gateway.policy.grammar import day

@@ -10,6 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.edge.metrics import metrics_routes
+from gateway.exposition import exposition
 from gateway.metrics import COUNTERS, GAUGES, Metrics
 from tests.api_routes import client_of
 
@@ -72,7 +73,7 @@ def test_a_scraper_reads_what_was_counted(accept: str, content_type: str) -> Non
 
 
 def test_every_metric_is_there_before_anything_happened() -> None:
-    body, _ = Metrics().exposition("")
+    body, _ = exposition(Metrics(), "")
     families = list(text_string_to_metric_families(body.decode()))
     assert {f.name for f in families} == {*COUNTERS, *GAUGES}
     assert all(f.name.startswith("turnout_") and f.documentation for f in families)
@@ -87,7 +88,7 @@ def test_two_gateways_in_one_process_count_apart() -> None:
 def test_a_name_that_the_format_must_escape_comes_back_as_it_was() -> None:
     metrics = Metrics()
     metrics.looked_up('a"b\\c\nd', "miss")
-    body, _ = metrics.exposition("")
+    body, _ = exposition(metrics, "")
     (sample,) = [s for f in text_string_to_metric_families(body.decode()) for s in f.samples]
     assert sample.labels["route"] == 'a"b\\c\nd'
 

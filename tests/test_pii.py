@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import gateway.pii
 from gateway.pii import PIECE_CHARS, TEXT_CHARS_MAX, find_pii
 
 FOUND = [
@@ -109,6 +110,14 @@ def test_any_plain_address_is_found(address: str) -> None:
 @given(st.text() | st.text(alphabet=string.digits + " -.()+@AZaz", max_size=300))
 def test_any_text_has_a_kind_or_none(text: str) -> None:
     assert find_pii(text) in (None, "email", "card", "iban", "ssn", "phone")
+
+
+@given(st.lists(st.sampled_from([*(text for _, text in FOUND), *NOTHING, "7", " ", "(", "+", "-", ".", "\n", "٣"])).map("".join))
+def test_no_number_stands_where_it_is_not_looked_for(text: str) -> None:
+    numbers = (pattern.search(text) for pattern in (gateway.pii._SSN, gateway.pii._PHONE))
+    has_card = any(gateway.pii._has_card(found.group()) for found in gateway.pii._DIGITS.finditer(text))
+    if has_card or any(numbers):
+        assert find_pii(text) is not None
 
 
 @given(st.text(alphabet=string.ascii_letters + " ,.!?", max_size=200))

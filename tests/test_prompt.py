@@ -7,7 +7,7 @@ import time
 import pytest
 
 from classifiers.artifact import Artifact, load_artifact
-from gateway.loading import ARTIFACTS
+from gateway.learned import ARTIFACTS
 from gateway.prompt import SEEN_CHARS, readable
 
 FILE = "data:image/png;base64,iVBORw0KGgo="

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.exposition import exposition
 from gateway.fleet import Fleet
 from gateway.health.model import Health
 from gateway.limits.limits import Limits
@@ -27,8 +28,8 @@ routes:
 """
 
 
-async def runtime() -> Runtime:
-    policy = compile_policy("p.yaml", POLICY, env={}, price_of=lambda provider, id_: None, read_file=lambda name: "")
+async def runtime(text: str = POLICY) -> Runtime:
+    policy = compile_policy("p.yaml", text, env={}, price_of=lambda provider, id_: None, read_file=lambda name: "")
     fleet = Fleet(lambda name, spec, model, unavailable: FakeProvider(name), Health(), Limits(MemoryLimits(), Metrics()))
     return Runtime(Router(policy, None, None, None, {}), await fleet.targets(policy))
 
@@ -40,6 +41,25 @@ def test_only_models_that_are_balanced_have_a_load() -> None:
             target.health.pace.answered(100, True, 2.0)
         loads = {name: candidate.load for name, candidate in now.candidates().items()}
         assert loads["a"] > 1.0 and loads["b"] > 1.0 and loads["c"] == 0.0
+
+        before = now.candidates()["a"].load
+        now.targets["a"].health.pace.answered(100, True, 9.0)
+        assert now.candidates()["a"].load > before
+
+    asyncio.run(scenario())
+
+
+def test_candidates_are_the_same_until_a_model_becomes_unavailable() -> None:
+    async def scenario() -> None:
+        now = await runtime(POLICY.replace("balance: [{model: a}, {model: b}]", "model: a"))
+        before = now.candidates()
+        assert now.candidates() is before and before["b"].unavailable is None
+        provider = now.targets["b"].provider
+        assert isinstance(provider, FakeProvider)
+        provider.unavailable = "KEY is not set"
+        assert now.candidates()["b"].unavailable == "KEY is not set"
+        provider.unavailable = None
+        assert now.candidates() == before
 
     asyncio.run(scenario())
 
@@ -54,7 +74,7 @@ def test_metrics_tell_the_state_of_every_model() -> None:
         metrics = Metrics()
         metrics.states = now.gauges
         metrics.breaker_opened("p/one")
-        text = metrics.exposition("")[0].decode()
+        text = exposition(metrics, "")[0].decode()
         for line in (
             'turnout_latency_guard{model="c"} 1.0',
             'turnout_latency_guard{model="a"} 0.0',
@@ -66,6 +86,6 @@ def test_metrics_tell_the_state_of_every_model() -> None:
             assert line in text.splitlines()
         other = Metrics()
         other.peers = lambda: [metrics.counted(), metrics.counted()]
-        assert 'turnout_latency_guard{model="c"} 1.0' in other.exposition("")[0].decode().splitlines()
+        assert 'turnout_latency_guard{model="c"} 1.0' in exposition(other, "")[0].decode().splitlines()
 
     asyncio.run(scenario())

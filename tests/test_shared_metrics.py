@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.exposition import exposition
 from gateway.metrics import Counted, Metrics
 from gateway.shared_metrics import SharedMetrics
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
-    text = metrics.exposition("")[0].decode()
+    text = exposition(metrics, "")[0].decode()
     return {
         (s.name, *(value for _, value in sorted(s.labels.items()))): s.value
         for f in text_string_to_metric_families(text)

@@ -118,6 +118,12 @@ def test_one_space_after_the_colon_is_not_data() -> None:
     assert [event_data(e) for e in (b"data: a\n\n", b"data:a\n\n", b"data:  a\n\n")] == [b"a", b"a", b" a"]
 
 
+def test_a_blank_line_too_many_is_not_lost() -> None:
+    parser = EventParser()
+    assert b"".join(parser.feed(b"data: 1\n\ndata: 2\n\n\n")) + parser.rest == b"data: 1\n\ndata: 2\n\n\n"
+    assert [event_data(event) for event in parser.feed(b"data: 3\n\n")] == [b"3"]
+
+
 def test_event_never_ended_stays_a_rest() -> None:
     parser = EventParser()
     assert parser.feed(b"data: a\n\ndata: b\n") == [b"data: a\n\n"]
@@ -136,3 +142,28 @@ def test_many_events_may_be_longer_together() -> None:
     parser = EventParser()
     event = b"data: " + b"x" * (1024 * 1024) + b"\n\n"
     assert sum(len(parser.feed(event * 2)) for _ in range(10)) == 20
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"data: ", b"data:", b"{}", b"\n", b"\n\n", b"\r", b"\r\n", b": ping", b"event: error", b"x"]),
+        max_size=8,
+    )
+)
+def test_what_is_told_to_be_one_plain_event_is_what_feeding_it_gives(parts: list[bytes]) -> None:
+    chunk = b"".join(parts)
+    parser, other = EventParser(), EventParser()
+    for each in (parser, other):
+        each.feed(b"data: first\n\n")
+    if (data := parser.only(chunk)) is not None:
+        assert other.feed(chunk) == [chunk] and not other.rest
+        assert event_data(chunk) == data == b"\n".join(line.removeprefix(b"data: ") for line in chunk.splitlines() if line)
+
+
+def test_an_event_is_not_alone_while_part_of_another_waits() -> None:
+    parser = EventParser()
+    assert parser.only(b"data: a\n\n") is None, "a byte order mark is looked for in what comes first"
+    parser.feed(b"data: a\n\ndata: b")
+    assert parser.only(b"data: c\n\n") is None
+    assert parser.feed(b"\n\n") == [b"data: b\n\n"]
+    assert parser.only(b"data: c\n\n") == b"c"

@@ -128,7 +128,7 @@ class Rung:
                 return None
             if pieces[-1].is_end:
                 return pieces
-            new = await running.read(min(self._clock() + self._timeouts.idle_s, self._until))
+            new = await running.read(self._timeouts.idle_s, self._until)
 
     # Agreement.
 
@@ -197,7 +197,7 @@ class Rung:
         connect_s = min(self._timeouts.connect_s, self._until - self._clock())
         pieces = await running.begin(self._until, connect_s=connect_s, may_be_empty=True)
         while not pieces[-1].is_end:
-            pieces += await running.read(self._until)
+            pieces += await running.read(math.inf, self._until)
         heard.append(running.attempt)
         data = b"".join(piece.data for piece in pieces)
         try:

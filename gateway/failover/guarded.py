@@ -61,10 +61,13 @@ class Watch:
             if not task.done():
                 waited = f"nothing within {clock() - started:.2f} s, and it is slower than usual just now"
                 running.give_up(UpstreamError(f"{running.attempt.model}: {waited}", fault="slow"))
-        finally:
-            task.cancel()
-            # Cancelled or not, it must have ended before we do: it holds the connection.
-            await asyncio.gather(task, return_exceptions=True)
+            await _ended(task)
+        except asyncio.CancelledError:
+            try:
+                await _ended(task)
+            finally:
+                await running.end("cancelled")  # it may have begun to answer just now, and nobody reads on
+            raise
         if task.cancelled():
             assert running.given_up is not None, "nobody else cancels it"
             raise running.given_up
@@ -77,6 +80,12 @@ class Watch:
     def _tell(self, first_s: float, request: ChatRequest, *, is_over: bool) -> None:
         self._is_trial = False
         self._guard.noted(first_s, request.tokens_in, request.is_stream, is_over=is_over)
+
+
+async def _ended(task: asyncio.Future[list[Piece]]) -> None:
+    """Cancelled or not, it must have ended before its caller does: it holds the connection."""
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def _either(task: asyncio.Future[list[Piece]], tripped: asyncio.Event) -> None:

@@ -101,7 +101,13 @@ async def _end(lanes: dict[asyncio.Task[list[Piece] | None], Lane], winner: Lane
         running.lose()
     for task in lanes:
         task.cancel()
-    # A lane must have ended before we do: it holds a connection.
-    await asyncio.gather(*lanes, return_exceptions=True)
-    for running in losers:
-        await running.end("lost_hedge" if winner is not None else "cancelled")
+    try:
+        # A lane must have ended before we do: it holds a connection.
+        await asyncio.gather(*lanes, return_exceptions=True)
+    except asyncio.CancelledError:
+        if winner is not None and winner.running is not None:
+            await winner.running.end("cancelled")  # nobody reads on
+        raise
+    finally:
+        for running in losers:
+            await running.end("lost_hedge" if winner is not None else "cancelled")

@@ -117,7 +117,8 @@ class Breaker:
         """
         self._window.note(is_failure=False)
         if self._open_until is None or began is None or began >= self._opened_at:
-            self.answers()
+            if self._open_until is not None:
+                self.answers()
             self._failures, self._cooldown_s = 0, self._rule.cooldown_s
 
     def failed(self, exc: UpstreamError, *, is_probe: bool = False) -> None:

@@ -25,23 +25,28 @@ class BusyMeter:
 
     def start(self) -> float:
         """A call begins; hand what this returns to `stop`."""
-        self._advance()
-        self._running += 1
+        # As `_advance` has it, here and in `stop`, which each call comes through.
+        now, running = self._clock(), self._running
+        if running:
+            self._virtual_s += (now - self._since) / running
+        self._since, self._running = now, running + 1
         return self._virtual_s
 
     def so_far(self, started: float) -> float:
         """The seconds of machine time that a call which still runs is charged by now: never more than `stop` will say."""
-        self._advance()
-        return self._virtual_s - started
+        return self._advance() - started
 
     def stop(self, started: float) -> float:
         """A call ends: the seconds of machine time that it is charged."""
-        self._advance()
-        self._running -= 1
+        now, running = self._clock(), self._running
+        self._virtual_s += (now - self._since) / running
+        self._since, self._running = now, running - 1
         return self._virtual_s - started
 
-    def _advance(self) -> None:
-        now = self._clock()
-        if self._running:
-            self._virtual_s += (now - self._since) / self._running
+    def _advance(self) -> float:
+        """The virtual time, now."""
+        now, running = self._clock(), self._running
+        if running:
+            self._virtual_s += (now - self._since) / running
         self._since = now
+        return self._virtual_s

@@ -98,9 +98,10 @@ class Pace:
 
         Unlike there it fades to a longer average and not to nothing, so that an idle model is no bottomless one.
         """
-        now, faded_s = self._clock(), self.latency_s
+        now = self._clock()
         passed_s, self._peak_at = now - self._peak_at, now
         kept = math.exp(-passed_s / PEAK_S)
+        faded_s = self._usual_s + (self._peak_s - self._usual_s) * kept  # `latency_s` as of now
         self._peak_s = max(seconds, faded_s * kept + seconds * (1.0 - kept))
         share = 1.0 - math.exp(-passed_s / USUAL_S) if self._usual_s else 1.0
         self._usual_s += (seconds - self._usual_s) * share

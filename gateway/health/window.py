@@ -17,12 +17,16 @@ class Window:
         self._slot_s = length_s / SLOTS
         self._calls, self._failures = [0] * SLOTS, [0] * SLOTS
         self._newest = self._number()
+        self._newest_ends = 0.0  # on the clock; until then there is nothing to forget
 
     def note(self, *, is_failure: bool) -> None:
         """A call has ended."""
-        self._advance()
-        self._calls[self._newest % SLOTS] += 1
-        self._failures[self._newest % SLOTS] += is_failure
+        if self._clock() >= self._newest_ends:
+            self._advance()
+        slot = self._newest % SLOTS
+        self._calls[slot] += 1
+        if is_failure:
+            self._failures[slot] += 1
 
     def count(self) -> tuple[int, int]:
         """Calls, and how many of them failed."""
@@ -40,4 +44,4 @@ class Window:
         now = self._number()
         for slot in range(max(self._newest + 1, now - SLOTS + 1), now + 1):
             self._calls[slot % SLOTS] = self._failures[slot % SLOTS] = 0
-        self._newest = now
+        self._newest, self._newest_ends = now, (now + 1) * self._slot_s

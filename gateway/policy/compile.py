@@ -29,7 +29,7 @@ from gateway.policy.conditions import BadCondition, Every, Test, compile_conditi
 from gateway.policy.errors import PolicyError, Problem
 from gateway.policy.failover import PLAIN, Failover
 from gateway.policy.limits import LimitRule
-from gateway.policy.model import AnswerRule, CacheMode, CacheRule, Calibration, Retry, Saving, SelectRule, Timeouts
+from gateway.policy.model import AnswerRule, CacheMode, CacheRule, Calibration, Plan, Retry, Saving, SelectRule, Timeouts
 from gateway.policy.problems import problem_of, unknown_name
 from gateway.policy.responses import UNSAID, ResponsesRule
 from gateway.policy.schema_cache import CacheSetup, CacheSpec
@@ -65,6 +65,14 @@ class Route:
     uses_class: bool
     balance: tuple[tuple[str, float], ...] = ()
     failover: Failover = PLAIN
+
+    @cached_property
+    def plain(self) -> Plan:
+        """The plan of a route with one arm and a rule's decision, when all of its models can be asked: nearly always the same."""
+        first = self.arms[0][0]
+        targets = tuple(dict.fromkeys((first, *self.fallback)))
+        by, rules = f"rule:{self.name}", (self.timeouts, self.retry, self.cache)
+        return Plan(self.name, by, first, targets, *rules, failover=self.failover)
 
     @property
     def calibrations(self) -> tuple[str, ...]:

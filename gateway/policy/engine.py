@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import replace
 
-from gateway.policy.affinity import pinned_of, stay
+from gateway.policy.affinity import PINNED, pinned_of, stay
 from gateway.policy.balance import balanced
 from gateway.policy.capability import param_of, told
 from gateway.policy.compile import DIRECT, Policy, Route
@@ -135,12 +135,13 @@ def _take(
         names, why = balanced(route.balance, candidates, draw)
         plan = _plan(route, decided_by, names, facts, candidates)
         plan = replace(plan, choice=why, rungs=tuple(m for m in plan.targets if m in names))
+    elif _is_plain(route, decided_by, facts, candidates):
+        plan = route.plain
     else:
         plan = _plan(route, decided_by, (_arm(route, candidates, draw),), facts, candidates)
-    if not plan.targets and all(why == NOT_ALLOWED for _, why in plan.left_out):
-        message = f"this request goes by route '{route.name}', none of whose models your key may use"
-        return Denial("model_not_allowed", message, "model")
-    return _incapable(route, plan, candidates) or _held(policy, route, plan, facts, candidates)
+    if not plan.targets:
+        return _incapable(route, plan, candidates) or plan
+    return _held(policy, route, plan, facts, candidates) if PINNED in facts.values else plan
 
 
 def _able(policy: Policy, candidate: Candidate, facts: Facts) -> Candidate:
@@ -154,9 +155,12 @@ def _barred(candidate: Candidate) -> Candidate:
 
 
 def _incapable(route: Route, plan: Plan, candidates: Mapping[str, Candidate]) -> Denial | None:
-    """The refusal of a request that no model of its route can do, now or later; None if one may."""
-    if plan.targets:
-        return None
+    """Of a plan without targets: the refusal of a request that no model of the route can do, or that its caller may not ask of
+    any, now or later; None if one may.
+    """
+    if all(why == NOT_ALLOWED for _, why in plan.left_out):
+        message = f"this request goes by route '{route.name}', none of whose models your key may use"
+        return Denial("model_not_allowed", message, "model")
     left = [candidates[model] for model, _ in plan.left_out]
     if not all(c.lacks or c.unavailable == NOT_ALLOWED for c in left):
         return None
@@ -172,6 +176,8 @@ def _arm(route: Route, candidates: Mapping[str, Candidate], draw: float) -> str:
 
     An arm whose model is only down stays: its share goes to the route's fallbacks, and the others' experiment is not disturbed.
     """
+    if len(route.arms) == 1:
+        return route.arms[0][0]
     arms, below = [], 0.0
     for model, upto in route.arms:
         if candidates[model].unavailable != NOT_ALLOWED and not candidates[model].lacks:
@@ -187,9 +193,21 @@ def _arm(route: Route, candidates: Mapping[str, Candidate], draw: float) -> str:
     return next((model for model, upto in route.arms if draw < upto), route.arms[-1][0])
 
 
+def _is_plain(route: Route, decided_by: str, facts: Facts, candidates: Mapping[str, Candidate]) -> bool:
+    """Whether the route's plain plan is what any look at its models would come to."""
+    if len(route.arms) != 1 or decided_by != route.plain.decided_by:
+        return False
+    for name in route.plain.targets:
+        candidate = candidates[name]
+        if candidate.unavailable is not None or (candidate.context_tokens is not None and _too_long(candidate, facts)):
+            return False
+    return True
+
+
 def _plan(route: Route, decided_by: str, names: tuple[str, ...], facts: Facts, candidates: Mapping[str, Candidate]) -> Plan:
     """To ask these models, then the route's fallbacks."""
-    targets, left_out = _sift(tuple(dict.fromkeys((*names, *route.fallback))), facts, candidates)
+    asked = tuple(dict.fromkeys((*names, *route.fallback))) if route.fallback else names
+    targets, left_out = _sift(asked, facts, candidates)
     rules = route.timeouts, route.retry, route.cache
     return Plan(route.name, decided_by, names[0], targets, *rules, left_out, failover=route.failover)
 
@@ -236,7 +254,7 @@ def _held(policy: Policy, route: Route, plan: Plan, facts: Facts, candidates: Ma
     INVARIANT: only with a model of the route that was chosen, so that no pin takes a request where its route does not go.
     """
     pinned = pinned_of(facts)
-    if pinned is None or pinned.model not in route.models or not plan.targets:
+    if pinned is None or pinned.model not in route.models:
         return plan
     first, name = plan.targets[0], pinned.model
     if candidates[name].unavailable is not None or _too_long(candidates[name], facts) is not None:
@@ -280,10 +298,12 @@ def _sift(
         candidate = candidates[name]
         if candidate.unavailable is not None:
             left_out.append((name, candidate.unavailable))
-        elif (why := _too_long(candidate, facts)) is not None:
+        elif candidate.context_tokens is not None and (why := _too_long(candidate, facts)) is not None:
             too_long.append((name, why))
         else:
             fitting.append(name)
+    if len(fitting) == len(names):
+        return names, ()
     if not fitting:
         return tuple(name for name, _ in too_long), tuple(left_out)
     return tuple(fitting), tuple(left_out + too_long)

@@ -77,7 +77,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class Strict(BaseModel):
     """Unknown keys are errors; values are what they are, not what they could be read as."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
 _FLOOR = re.compile(r"^\s*>=\s*(-?[0-9]*\.?[0-9]+)\s*$")

@@ -35,12 +35,11 @@ class Known:
 
     def find(self, view: View) -> Shape | None:
         """The template of this prompt; of several, the one that says the most."""
-        best: Shape | None = None
-        for users in self._systems.matching(view.system):
-            for shape in users.matching(view.user):
-                if best is None or (shape.chars, shape.id) > (best.chars, best.id):
-                    best = shape
-        return best
+        system, user = view
+        found = [shape for users in self._systems.matching(system) for shape in users.matching(user)]
+        if len(found) < 2:
+            return found[0] if found else None
+        return max(found, key=lambda shape: (shape.chars, shape.id))
 
 
 class _Index(Generic[T]):
@@ -49,7 +48,7 @@ class _Index(Generic[T]):
     def __init__(self) -> None:
         cuts = [slice(None), *(slice(0, n) for n in ANCHOR_CHARS), *(slice(-n, None) for n in ANCHOR_CHARS), slice(0, 0)]
         self._drawers: list[tuple[slice, _Drawer[T]]] = [(cut, {}) for cut in cuts]
-        self._filled: list[tuple[slice, _Drawer[T]]] = []
+        self._anchored: list[tuple[slice, _Drawer[T]]] = []  # those with something in them
 
     def get(self, pattern: Pattern) -> T | None:
         drawer, key = self._place(pattern)
@@ -58,7 +57,7 @@ class _Index(Generic[T]):
     def put(self, pattern: Pattern, value: T) -> None:
         drawer, key = self._place(pattern)
         drawer.setdefault(key, {})[pattern] = value
-        self._filled = [(cut, drawer) for cut, drawer in self._drawers if drawer]
+        self._anchored = [(cut, drawer) for cut, drawer in self._drawers[1:] if drawer]
 
     def drop(self, pattern: Pattern) -> None:
         drawer, key = self._place(pattern)
@@ -66,15 +65,18 @@ class _Index(Generic[T]):
             del drawer[key][pattern]
             if not drawer[key]:
                 del drawer[key]
-        self._filled = [(cut, drawer) for cut, drawer in self._drawers if drawer]
+        self._anchored = [(cut, drawer) for cut, drawer in self._drawers[1:] if drawer]
 
     def matching(self, text: str) -> list[T]:
         """The values of all patterns that the text matches."""
-        found: list[T] = []
-        for cut, drawer in self._filled:
+        whole = self._drawers[0][1].get(text)
+        found = list(whole.values()) if whole else []  # no more has to be compared
+        for cut, drawer in self._anchored:
             there = drawer.get(text[cut])
             if there is not None:
-                found += [value for pattern, value in islice(there.items(), TRIED_MAX) if pattern.matches(text)]
+                for pattern, value in islice(there.items(), TRIED_MAX):
+                    if pattern.matches(text):
+                        found.append(value)
         return found
 
     def _place(self, pattern: Pattern) -> tuple[_Drawer[T], str]:

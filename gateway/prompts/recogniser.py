@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.prompts.families import Families
@@ -14,6 +15,9 @@ from gateway.prompts.pattern import Shape
 from gateway.prompts.view import View
 
 WAITING_MAX: Final = 64  # prompts that wait to be learned from
+# A second, at some 40 µs each: 2 % of a core, what looking for templates may take as well. Who asks more often than that asks
+# nearly everything again before long.
+FINGERPRINTED_PER_S: Final = 500
 
 
 class Recogniser:
@@ -22,8 +26,9 @@ class Recogniser:
     dropped: ids of templates that are no longer compared with, since others are used more.
     """
 
-    def __init__(self, templates_max: int = TEMPLATES_MAX) -> None:
-        self._templates_max = templates_max
+    def __init__(self, templates_max: int = TEMPLATES_MAX, clock: Callable[[], float] = time.monotonic) -> None:
+        self._templates_max, self._clock = templates_max, clock
+        self._second, self._fingerprinted = 0, 0
         self._known, self._seen = Known(), Seen()
         self._in_use: OrderedDict[str, Shape] = OrderedDict()  # the last used last
         self.families = Families()
@@ -32,13 +37,14 @@ class Recogniser:
         self.dropped: deque[str] = deque()
 
     def id_of(self, view: View) -> str | None:
-        """The id of its template; else a fingerprint that a template claims or that came before; else None."""
+        """The id of its template; else a fingerprint that a template claims or that came before; else None.
+
+        None as well for what is like no template once FINGERPRINTED_PER_S others were in the same second.
+        """
         shape = self._known.find(view)
         if shape is None:
             self.waiting.append(view)
-            ids = fingerprints(view)
-            again = self._seen.again(ids)
-            return next((id_ for id_ in ids if self.families.is_claimed(id_)), again)
+            return self._fingerprint(view) if self._may_fingerprint() else None
         self.matched[shape.id] += 1
         self._in_use.move_to_end(shape.id)
         if shape.user.is_free:
@@ -59,6 +65,18 @@ class Recogniser:
             oldest = next(iter(self._in_use))
             self._drop(oldest)  # if its prompts come back it is found again, under the same id
             self.dropped.append(oldest)
+
+    def _fingerprint(self, view: View) -> str | None:
+        ids = fingerprints(view)
+        again = self._seen.again(ids)
+        return next((id_ for id_ in ids if self.families.is_claimed(id_)), again)
+
+    def _may_fingerprint(self) -> bool:
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._fingerprinted = second, 0
+        self._fingerprinted += 1
+        return self._fingerprinted <= FINGERPRINTED_PER_S
 
     def _drop(self, id_: str) -> None:
         shape = self._in_use.pop(id_, None)

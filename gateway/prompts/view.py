@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Final, NamedTuple
 
 from gateway.chat import ContentPart, Message
@@ -29,15 +28,16 @@ def view_of(request: ChatRequest) -> View | None:
     The user's first words, not the last ones: so all turns of a conversation are the same prompt, which its first one was.
     """
     system: list[Message] = []
-    for message in islice(request.head.messages, MESSAGES_MAX):
-        if message.role in ("system", "developer"):
-            system.append(message)
-        elif message.role == "user":
+    messages = request.head.messages
+    for message in messages if len(messages) <= MESSAGES_MAX else messages[:MESSAGES_MAX]:
+        if message.role == "user":
             user = _seen(message)
             break
+        if message.role in ("system", "developer"):
+            system.append(message)
     else:
         user = ""
-    said = _seen(system[0]) if len(system) == 1 else _ends("\n".join(map(_seen, system)))
+    said = "" if not system else _seen(system[0]) if len(system) == 1 else _ends("\n".join(map(_seen, system)))
     return View(said, user) if said or user else None
 
 

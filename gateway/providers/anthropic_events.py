@@ -11,7 +11,6 @@ from gateway.providers.anthropic_wire import Event
 from gateway.providers.base import Piece
 from gateway.providers.http import HttpResponse
 from gateway.providers.pieces import sold, whole_pieces
-from gateway.sse import event_data
 
 
 class AnthropicEvents:
@@ -23,8 +22,7 @@ class AnthropicEvents:
         self._name = name
         self._translation = StreamTranslation(name, secret)
 
-    def read(self, event: bytes) -> list[Piece]:
-        data = event_data(event)
+    def read(self, event: bytes, data: bytes | None) -> list[Piece]:
         return [] if data is None else self._translation.feed(data)
 
     def end(self) -> Piece:
@@ -41,8 +39,7 @@ class NativeEvents(AnthropicEvents):
         super().__init__(name, secret)
         self._closing = b""
 
-    def read(self, event: bytes) -> list[Piece]:
-        data = event_data(event)
+    def read(self, event: bytes, data: bytes | None) -> list[Piece]:
         if data is None:
             return []  # a comment, which no SDK sees
         read = self._translation.read(data)

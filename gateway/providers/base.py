@@ -7,7 +7,6 @@ Adapters map their vendor's failures to UpstreamError once, here and nowhere els
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
@@ -17,7 +16,7 @@ from gateway.request import ChatRequest, DialectName, Native
 from gateway.usage import Usage
 
 
-class Piece(msgspec.Struct, frozen=True):
+class Piece(msgspec.Struct, frozen=True, gc=False):
     """Some bytes of an answer and what they mean.
 
     data: stream events, whole ones, or the body of a whole answer. native: the same as the provider said it, where that is the
@@ -38,15 +37,13 @@ class Piece(msgspec.Struct, frozen=True):
     is_end: bool = False
 
 
-@dataclass(slots=True)
-class Sending:
+class Sending(msgspec.Struct, gc=False):
     """has_line: whether the provider may have the request, and bill it. Adapters that cannot tell leave it at True."""
 
     has_line: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One attempt: this request, to this model, with at most `connect_s` seconds for a connection.
 
     native: the request in the caller's dialect, where the provider speaks that and nobody has to read along.
@@ -55,7 +52,7 @@ class Call:
     request: ChatRequest
     model: Model
     connect_s: float
-    sending: Sending = field(default_factory=Sending)
+    sending: Sending = msgspec.field(default_factory=Sending)
     native: Native | None = None
 
 

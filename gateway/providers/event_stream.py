@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Protocol
 
+from gateway.deadline import Deadline
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
 from gateway.providers.http import HttpResponse
 from gateway.providers.refusal import no_page
-from gateway.sse import EventParser, EventTooLong
+from gateway.sse import EventParser, EventTooLong, event_data
 
 TERMINATOR_S: Final = 2.0
 
@@ -22,8 +23,11 @@ class EventReader(Protocol):
         """Whether the answer would be complete if the body ended here."""
         ...
 
-    def read(self, event: bytes) -> list[Piece]:
-        """The pieces that this event brings, none for one that only keeps the connection alive. Raises UpstreamError."""
+    def read(self, event: bytes, data: bytes | None) -> list[Piece]:
+        """The pieces that this event brings, none for one that only keeps the connection alive. Raises UpstreamError.
+
+        data: the event's, None for one without.
+        """
         ...
 
     def end(self) -> Piece:
@@ -48,42 +52,47 @@ class EventStream:
         self._parser = EventParser()
         self._is_over = False
         self._broken: UpstreamError | None = None
+        self._terminator: Deadline | None = None
 
     async def read(self) -> list[Piece]:
         while True:
             if self._broken is not None:
                 raise self._broken
-            chunk = await self._read_chunk()
-            pieces = self._pieces(chunk) if chunk else [self._reader.end()]
+            # Each event of a stream comes through here: no coroutine for both ways, and nothing that few of them need.
+            chunk = await self._read_last() if self._reader.is_whole else await self._response.read_chunk()
+            if (data := self._parser.only(chunk)) is not None:
+                pieces = self._reader.read(chunk, data)
+            else:
+                pieces = self._pieces(chunk) if chunk else [self._reader.end()]
             if pieces:
                 self._is_over = pieces[-1].is_end
                 return pieces
 
     async def aclose(self) -> None:
+        if self._terminator is not None:
+            self._terminator.close()
         if self._is_over:
             await self._response.finish()
         else:
             self._response.close()
 
-    async def _read_chunk(self) -> bytes:
+    async def _read_last(self) -> bytes:
+        """All is said. What may still come, usage and the terminator, is not worth a long wait, and no error."""
+        now = asyncio.get_running_loop().time
+        if self._terminator is None:
+            self._terminator = Deadline(now)
+        self._terminator.at = now() + TERMINATOR_S
         try:
-            if not self._reader.is_whole:
+            with self._terminator:
                 return await self._response.read_chunk()
-            # All is said. What may still come, usage and the terminator, is not worth a long wait, and no error.
-            async with asyncio.timeout(TERMINATOR_S):
-                return await self._response.read_chunk()
-        except TimeoutError:
-            return b""
-        except UpstreamError:
-            if self._reader.is_whole:
-                return b""  # how the connection ended no longer matters
-            raise
+        except (TimeoutError, UpstreamError):
+            return b""  # how the connection ended no longer matters
 
     def _pieces(self, chunk: bytes) -> list[Piece]:
         pieces: list[Piece] = []
         try:
             for event in self._parser.feed(chunk):
-                pieces += self._reader.read(event)
+                pieces += self._reader.read(event, event_data(event))
                 if pieces and pieces[-1].is_end:
                     break
         except EventTooLong:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from gateway.chat import Chunk, patched_body, read_chunk
+from gateway.chat import ABSENT, Choice, patched_body, read_chunk
 from gateway.errors import UpstreamError
 from gateway.offload import offloaded
 from gateway.policy.catalog import Model
@@ -27,7 +27,7 @@ from gateway.providers.responses_stream import ResponsesTranslation
 from gateway.providers.token_counting import read_counted
 from gateway.providers.unsupported import unsupported
 from gateway.request import CHAT, DialectName, Native
-from gateway.sse import event_data, event_name
+from gateway.sse import PLAIN_BYTES, event_name
 
 _PATHS: Final[dict[WireDialect, str]] = {
     "chat": "/chat/completions",
@@ -38,6 +38,7 @@ _CALLERS: Final[dict[DialectName, WireDialect]] = {"openai_responses": "response
 _NOT_THERE: Final = (404, 405, 501)
 
 ReadWhole = Callable[[bytes], list[Piece]]
+Events = Callable[[], EventReader]
 
 
 class OpenAIProvider:
@@ -60,18 +61,30 @@ class OpenAIProvider:
         is_sure: bool = False,
     ) -> None:
         self._name, self._http, self._api_key = name, http, api_key
-        self._url, self._server = base_url.rstrip("/"), server_at(base_url)
+        self._server = server_at(base_url)
+        self._urls = {wire: base_url.rstrip("/") + path for wire, path in _PATHS.items()}
         self._headers = {"content-type": "application/json", **(headers or {})}
         if api_key:
             self._headers["authorization"] = f"Bearer {api_key}"
         self.unavailable = unavailable
+        self._destinations = {wire: http.destination(url, self._headers) for wire, url in self._urls.items()}
         self._has_chat, self._is_sure = "chat" in dialects, is_sure
         self.dialects: frozenset[DialectName] = frozenset(name for name, wire in _CALLERS.items() if wire in dialects)
+        self._chat_events = partial(OpenAIEvents, name, api_key)
+        self._read_chats = {as_stream: partial(self._read_chat, as_stream=as_stream) for as_stream in (True, False)}
 
-    async def open(self, call: Call) -> Exchange:
-        native = call.native
-        if native is None or native.dialect not in self.dialects:
-            return await self._canonically(call)
+    def open(self, call: Call) -> Coroutine[Any, Any, Exchange]:
+        native, request = call.native, call.request
+        if native is not None and native.dialect in self.dialects:
+            return self._in_callers(call, native)
+        if request.dialect != CHAT or not self._has_chat:
+            return self._canonically(call)
+        # Chat in and out, as nearly every call: nothing is translated, and no coroutine stands in between.
+        body = patched_body(request.body, call.model.id, wants_usage=request.is_stream)
+        return self._asked(call, "chat", body, self._chat_events, self._read_chats[request.is_stream])
+
+    async def _in_callers(self, call: Call, native: Native) -> Exchange:
+        """In the caller's dialect, or else, when it turns out not to be spoken, in the canonical form."""
         try:
             return await self._natively(call, native)
         except UpstreamError as exc:
@@ -85,8 +98,7 @@ class OpenAIProvider:
     async def count_tokens(self, asked: Native, model: Model, *, connect_s: float) -> int:
         """How many input tokens a Responses question has for this model. Costs nothing. Raises UpstreamError."""
         body = patched_body(asked.body, model.id, wants_usage=False)
-        url = f"{self._url}{_PATHS['responses']}/input_tokens"
-        response = await self._http.post(url, self._headers, body, connect_s=connect_s)
+        response = await self._http.post(f"{self._urls['responses']}/input_tokens", self._headers, body, connect_s=connect_s)
         try:
             if response.status != 200:
                 raise refusal(self._name, response.status, response.headers, await response.read_error(), self._api_key)
@@ -103,40 +115,42 @@ class OpenAIProvider:
         return is_missing and self._has_chat and not self._is_sure
 
     async def _canonically(self, call: Call) -> Exchange:
-        """The request in the canonical form, asked in chat, or in responses of a server that has no chat."""
+        """The request, translated: to chat from the canonical form, or to responses for a server that has no chat."""
         request, model_id = call.request, call.model.id
         if not self._has_chat:
             translate = partial(responses_body, model_id=model_id, is_stream=request.is_stream)
             body = await offloaded(translate, request.body)
-            reader = ResponsesEvents(self._name, self._api_key)
-            return await self._asked(call, "responses", body, reader, partial(self._read_response, as_stream=request.is_stream))
-        if request.dialect == CHAT:
-            body = patched_body(request.body, model_id, wants_usage=request.is_stream)
-        else:
-            translate = partial(openai_body, model_id=model_id, server=self._server, is_stream=request.is_stream)
-            body = await offloaded(translate, request.body)
-        read = partial(self._read_chat, as_stream=request.is_stream)
-        return await self._asked(call, "chat", body, OpenAIEvents(self._name, self._api_key), read)
+            events = partial(ResponsesEvents, self._name, self._api_key)
+            return await self._asked(call, "responses", body, events, partial(self._read_response, as_stream=request.is_stream))
+        translate = partial(openai_body, model_id=model_id, server=self._server, is_stream=request.is_stream)
+        body = await offloaded(translate, request.body)
+        return await self._asked(call, "chat", body, self._chat_events, self._read_chats[request.is_stream])
 
     async def _natively(self, call: Call, native: Native) -> Exchange:
         """The caller's own request. Only its model is changed, and a stream of completions is asked for its usage."""
         wire, is_stream = _CALLERS[native.dialect], call.request.is_stream
         body = patched_body(native.body, call.model.id, wants_usage=is_stream and wire == "completions")
-        reader: EventReader
+
+        def events() -> NativeEvents:
+            if wire == "responses":
+                return NativeEvents(ResponsesEvents(self._name, self._api_key, is_native=True))
+            return NativeEvents(CompletionsEvents(self._name, self._api_key))
+
         if wire == "responses":
-            reader = ResponsesEvents(self._name, self._api_key, is_native=True)
             read = partial(self._read_response, as_stream=is_stream, is_native=True)
         else:
-            reader = CompletionsEvents(self._name, self._api_key)
             read = partial(self._read_completion, as_stream=is_stream)
-        return await self._asked(call, wire, body, NativeEvents(reader), read, native)
+        return await self._asked(call, wire, body, events, read, native)
 
     async def _asked(
-        self, call: Call, wire: WireDialect, body: bytes, reader: EventReader, read: ReadWhole, native: Native | None = None
+        self, call: Call, wire: WireDialect, body: bytes, events: Events, read: ReadWhole, native: Native | None = None
     ) -> Exchange:
-        headers = self._headers if native is None else {**native.headers, **self._headers}
-        url = self._url + _PATHS[wire] + ("" if native is None else native.action)
-        response = await self._http.post(url, headers, body, connect_s=call.connect_s, sending=call.sending)
+        """events, read: what reads the answer, should it be a stream or not."""
+        if native is None:
+            destination = self._destinations[wire]
+        else:
+            destination = self._http.destination(self._urls[wire] + native.action, {**native.headers, **self._headers})
+        response = await self._http.ask(destination, body, connect_s=call.connect_s, sending=call.sending)
         try:
             if response.status != 200:
                 error = await response.read_error()
@@ -146,7 +160,7 @@ class OpenAIProvider:
             response.close()
             raise
         if call.request.is_stream and has_events:
-            return EventStream(self._name, response, reader)
+            return EventStream(self._name, response, events())
         return OpenAIWhole(response, read)
 
     def _read_chat(self, body: bytes, *, as_stream: bool) -> list[Piece]:
@@ -178,27 +192,36 @@ class OpenAIEvents:
         self._name, self._secret = name, secret
         self._seen: set[int] = set()  # choices
         self._finished: set[int] = set()  # those with a finish_reason; what comes after it (usage, mostly) opens none anew
+        self.is_whole = False
 
-    @property
-    def is_whole(self) -> bool:
-        return bool(self._finished) and self._seen == self._finished
-
-    def read(self, event: bytes) -> list[Piece]:
-        data = event_data(event)
+    def read(self, event: bytes, data: bytes | None) -> list[Piece]:
         if not data:
             return []  # a comment, or an event without data
         if data == b"[DONE]":
             return [self.end(has_done=True)]
-        if b"event:" in event and event_name(event) == "error":
+        if len(event) != len(data) + PLAIN_BYTES and _is_error(event):  # what is nothing but a line of data has no name
             raise reported(self._name, data, self._secret)
-        chunk = self._parsed(data)
-        if chunk.error is not None and bytes(chunk.error) != b"null":
+        try:
+            chunk = read_chunk(data)
+        except UNREADABLE as exc:
+            raise UpstreamError(f"{self._name}: a stream event is not a chat chunk: {exc}", fault="malformed") from exc
+        if chunk.error != ABSENT:
             raise reported(self._name, bytes(chunk.error), self._secret)
-        for choice in chunk.choices or ():
-            self._seen.add(choice.index)
-            if choice.finish_reason:  # "" is none: some servers have it in every event but the last
-                self._finished.add(choice.index)
+        choices = chunk.choices or ()
+        for choice in choices:
+            if choice.finish_reason or choice.index not in self._seen:
+                self._follow(choice)
+        if len(choices) == 1 and chunk.usage == ABSENT and not choice.finish_reason and choice.delta is not None:
+            said = choice.delta.said()  # as nearly every event: so much more of the one answer
+            return [Piece(data=event, has_content=said is not None, text=said or "")]
         return [piece_of(event, chunk)]
+
+    def _follow(self, choice: Choice) -> None:
+        """It begins, or ends."""
+        self._seen.add(choice.index)
+        if choice.finish_reason:  # "" is none: some servers have it in every event but the last
+            self._finished.add(choice.index)
+        self.is_whole = bool(self._finished) and self._seen == self._finished
 
     def end(self, *, has_done: bool = False) -> Piece:
         if not self.is_whole:
@@ -206,25 +229,23 @@ class OpenAIEvents:
             raise UpstreamError(f"{self._name}: the stream {how}", fault="cut", is_retryable=True)
         return Piece(is_end=True)
 
-    def _parsed(self, data: bytes) -> Chunk:
-        try:
-            return read_chunk(data)
-        except UNREADABLE as exc:
-            raise UpstreamError(f"{self._name}: a stream event is not a chat chunk: {exc}", fault="malformed") from exc
-
 
 class CompletionsEvents(OpenAIEvents):
     """Reads a stream of completions as one of chat chunks."""
 
-    def read(self, event: bytes) -> list[Piece]:
-        data = event_data(event)
-        if not data or data == b"[DONE]" or (b"event:" in event and event_name(event) == "error"):
-            return super().read(event)
+    def read(self, event: bytes, data: bytes | None) -> list[Piece]:
+        if not data or data == b"[DONE]" or _is_error(event):
+            return super().read(event, data)
         try:
             translated = completions_answer.chat_chunk(data)
         except UNREADABLE as exc:
             raise UpstreamError(f"{self._name}: a stream event is not a completion: {exc}", fault="malformed") from exc
-        return super().read(b"data: " + translated + b"\n\n")
+        return super().read(b"data: " + translated + b"\n\n", translated)
+
+
+def _is_error(event: bytes) -> bool:
+    """Whether the event's name says so."""
+    return b"event:" in event and event_name(event) == "error"
 
 
 class ResponsesEvents:
@@ -236,8 +257,7 @@ class ResponsesEvents:
         self._name = name
         self._translation = ResponsesTranslation(name, secret, is_native=is_native)
 
-    def read(self, event: bytes) -> list[Piece]:
-        data = event_data(event)
+    def read(self, event: bytes, data: bytes | None) -> list[Piece]:
         if not data:
             return []
         if data == b"[DONE]":  # which some servers send, in vain after the last event

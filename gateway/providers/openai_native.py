@@ -6,7 +6,6 @@ import msgspec
 
 from gateway.providers.base import Piece
 from gateway.providers.event_stream import EventReader
-from gateway.sse import event_data
 
 
 class NativeEvents:
@@ -21,9 +20,8 @@ class NativeEvents:
     def is_whole(self) -> bool:
         return self._reader.is_whole
 
-    def read(self, event: bytes) -> list[Piece]:
-        pieces = self._reader.read(event)
-        data = event_data(event)
+    def read(self, event: bytes, data: bytes | None) -> list[Piece]:
+        pieces = self._reader.read(event, data)
         if not data or data == b"[DONE]":
             return pieces
         if not pieces or pieces[-1].is_end:

@@ -6,7 +6,7 @@ import functools
 
 import msgspec
 
-from gateway.chat import Chunk, read_chunk, read_service_tier, worst_finish
+from gateway.chat import ABSENT, Chunk, read_service_tier, read_whole, worst_finish
 from gateway.chat_forms import to_events
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
@@ -20,11 +20,12 @@ def piece_of(event: bytes, chunk: Chunk) -> Piece:
     """What a well-formed event means."""
     has_content, text, finish = False, "", None
     for choice in chunk.choices or ():
-        finish = worst_finish(finish, choice.finish_reason)
-        if choice.delta is not None and choice.delta.has_content():
+        if choice.finish_reason:
+            finish = worst_finish(finish, choice.finish_reason)
+        if choice.delta is not None and (said := choice.delta.said()) is not None:
             has_content = True
-            text += choice.delta.text()
-    is_counted = bytes(chunk.usage) != b"null"
+            text += said
+    is_counted = chunk.usage != ABSENT
     return Piece(
         data=event,
         has_content=has_content,
@@ -46,17 +47,18 @@ def sold(piece: Piece, unpriced: str | None) -> Piece:
 def whole_pieces(name: str, body: bytes, *, as_stream: bool, secret: str | None = None) -> list[Piece]:
     """A whole answer, checked, as pieces. Raises UpstreamError if it is an error or no answer at all."""
     try:
-        chunk = read_chunk(body)
+        chunk = read_whole(body)
     except UNREADABLE as exc:
         raise unreadable(name, "a chat completion", body, exc) from exc
-    if chunk.error is not None and bytes(chunk.error) != b"null":
+    if chunk.error != ABSENT:
         raise reported(name, bytes(chunk.error), secret)
     if not chunk.choices or any(choice.message is None for choice in chunk.choices):
         raise UpstreamError(f"{name}: the answer holds no message", fault="empty", is_retryable=True)
-    usage = read_usage(chunk.usage, read_service_tier(body))
-    text = "".join(choice.message.text() for choice in chunk.choices if choice.message)
-    finish = functools.reduce(worst_finish, (choice.finish_reason for choice in chunk.choices), None)
-    has_content = any(choice.message.has_content() for choice in chunk.choices if choice.message)
+    usage = read_usage(chunk.usage, chunk.service_tier)
+    messages = [choice.message for choice in chunk.choices if choice.message is not None]
+    text = messages[0].text() if len(messages) == 1 else "".join([message.text() for message in messages])
+    finish = functools.reduce(worst_finish, [choice.finish_reason for choice in chunk.choices], None)
+    has_content = any([message.has_content() for message in messages])
     if not as_stream:
         return [Piece(data=body, has_content=has_content, text=text, usage=usage, finish=finish, is_end=True)]
     events = to_events(body)

@@ -14,7 +14,7 @@ from gateway.policy.failover import Failover, GuardRule
 from gateway.policy.model import Timeouts
 from gateway.providers.base import Piece
 from gateway.running import HELD_BYTES_MAX, Running
-from tests.execution import BUSY, STREAM, WHOLE, Bench, Scripted, request
+from tests.execution import BUSY, CONTENT, STREAM, WHOLE, Bench, Scripted, request
 from tests.virtual_time import run
 
 RULE = GuardRule("b", ratio=2.0, for_s=30.0)
@@ -197,6 +197,17 @@ def test_a_client_that_leaves_a_guarded_request_leaves_nothing_behind() -> None:
             async with asyncio.timeout(0.5):
                 await bench.ask(failover=GUARDED)
         assert bench.providers["a"].open_now == 0 and bench.story == ["a cancelled"]
+
+    run(scenario())
+
+
+def test_a_client_that_leaves_as_the_answer_begins_leaves_nothing_behind() -> None:
+    async def scenario() -> None:
+        for turns in range(12):
+            bench = Bench(a=Scripted([0.2, CONTENT, 9.0]), b=Scripted("ok"))
+            await bench.leave(0.2, turns, failover=GUARDED)
+            assert bench.held == {"a": (0, 0), "b": (0, 0)}, turns
+            assert bench.story == ["a cancelled"] and bench.attempts[0].duration_ms == pytest.approx(200), turns
 
     run(scenario())
 

@@ -209,6 +209,16 @@ def test_a_client_that_leaves_ends_both(leaves_after_s: float) -> None:
     run(scenario())
 
 
+def test_a_client_that_leaves_as_the_hedge_answers_ends_both() -> None:
+    async def scenario() -> None:
+        for turns in range(16):
+            bench = Bench(a=late(9.0), b=Scripted([0.2, CONTENT, 9.0]))
+            await bench.leave(1.2, turns, failover=AFTER_1S)
+            assert bench.held == {"a": (0, 0), "b": (0, 0)}, turns
+
+    run(scenario())
+
+
 def test_a_retry_of_the_first_target_does_not_keep_the_hedge_away() -> None:
     async def scenario() -> None:
         bench = Bench(a=Scripted([0.5, BUSY], [9.0, *STREAM]), b=Scripted("ok"))

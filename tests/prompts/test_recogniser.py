@@ -2,7 +2,7 @@
 
 from gateway.prompts.fingerprint import fingerprints
 from gateway.prompts.pattern import Shape
-from gateway.prompts.recogniser import WAITING_MAX, Recogniser
+from gateway.prompts.recogniser import FINGERPRINTED_PER_S, WAITING_MAX, Recogniser
 from gateway.prompts.view import View
 
 
@@ -28,3 +28,18 @@ def test_templates_in_use_and_prompts_that_wait_are_bounded() -> None:
     for n in range(WAITING_MAX + 10):
         recogniser.id_of(View("", f"{chr(97 + n % 26) * (n + 1)} is new"))
     assert len(recogniser.waiting) == WAITING_MAX
+
+
+def test_at_thousands_a_second_only_so_many_prompts_get_a_fingerprint_and_templates_are_found_for_all() -> None:
+    now = 0.0
+    recogniser = Recogniser(clock=lambda: now)
+    recogniser.adopt(Shape.parse("Sort the following text: <*>").id, "Sort the following text: <*>", [])
+    again = View("", "what is the weather like in Paris today")
+    assert recogniser.id_of(again) is None
+    assert recogniser.id_of(again) == fingerprints(again)[0]
+    for n in range(FINGERPRINTED_PER_S):
+        recogniser.id_of(View("", f"something else, {chr(97 + n % 26) * (n + 1)}"))
+    assert recogniser.id_of(again) is None
+    assert recogniser.id_of(View("", "Sort the following text: a dog")) is not None
+    now = 1.0
+    assert recogniser.id_of(again) == fingerprints(again)[0]

@@ -969,6 +969,7 @@ def test_the_connection_is_used_again_after_a_complete_stream() -> None:
                     while not (await exchange.read())[-1].is_end:
                         pass
                     await exchange.aclose()
+                    await asyncio.sleep(0.03)  # the next call comes when that end has come; aclose does not wait for it
                 return server.connections
         finally:
             await http.aclose()

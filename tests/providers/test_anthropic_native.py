@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.chat_forms import assemble
@@ -16,6 +17,7 @@ from gateway.providers.base import Call, Piece
 from gateway.providers.http import HttpClient
 from gateway.providers.token_counting import CountsTokens
 from gateway.request import ChatRequest, Native
+from gateway.sse import event_data
 from gateway.usage import Usage
 from tests.providers.test_anthropic import HELLO, KEY, MODEL, PING, TOOLS, ask, call_of, event, finish, run, start, text_block
 from tests.scripted_server import Reply, Request, ScriptedServer, json_reply, split, sse_reply
@@ -83,7 +85,7 @@ def test_the_callers_version_wins_and_betas_add_up() -> None:
 def test_the_query_goes_along(query: bytes, path: str) -> None:
     call = native_call()
     assert call.native is not None
-    call = replace(call, native=replace(call.native, query=query))
+    call = msgspec.structs.replace(call, native=replace(call.native, query=query))
     _, [request] = run(ask([sse_reply(*HELLO)], call))
     assert request.path == path
 
@@ -189,7 +191,7 @@ def test_what_is_sold_besides_tokens_has_no_price(
 def test_a_tool_that_ran_before_a_stream_was_cut_is_known_by_then() -> None:
     reader = NativeEvents("claude")
     events = [start(), *block(0, {**SEARCH, "name": "bash_code_execution"})]
-    pieces = [piece for one in events for piece in reader.read(one)]
+    pieces = [piece for one in events for piece in reader.read(one, event_data(one))]
     usage = [piece.usage for piece in pieces if piece.usage is not None][-1]
     assert (usage.input, usage.unpriced, usage.estimated) == (25, "bash_code_execution", True)
 

@@ -6,6 +6,7 @@ import gc
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.chat_forms import assemble
@@ -52,7 +53,9 @@ def native(dialect: DialectName, body: Json, *, is_stream: bool = True, only: tu
     """A call whose caller speaks the dialect."""
     made = call(is_stream)
     given = Native(dialect, json.dumps({**body, "stream": is_stream}).encode(), only, headers)
-    return dataclasses.replace(made, request=dataclasses.replace(made.request, dialect=dialect, native=given), native=given)
+    return msgspec.structs.replace(
+        made, request=msgspec.structs.replace(made.request, dialect=dialect, native=given), native=given
+    )
 
 
 SEARCHED = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search", "query": "x"}}
@@ -178,7 +181,7 @@ def test_request_of_another_dialect_is_made_chat() -> None:
     made = call(
         is_stream=False, body={"model": "a", "messages": [{"role": "developer", "content": "Hi"}], "max_completion_tokens": 5}
     )
-    made = dataclasses.replace(made, request=dataclasses.replace(made.request, dialect="anthropic_messages"))
+    made = msgspec.structs.replace(made, request=msgspec.structs.replace(made.request, dialect="anthropic_messages"))
     _, (request,) = asked(json_reply(WHOLE), made)
     assert request.json() == {"model": "gpt-real", "messages": [{"role": "system", "content": "Hi"}], "max_tokens": 5}
 
@@ -283,7 +286,7 @@ def in_turn(provider_options: Json, *calls: Call, reply: Reply) -> tuple[list[Re
                     made = (
                         made
                         if made.native is None or made.native.dialect in provider.dialects
-                        else dataclasses.replace(made, native=None)
+                        else msgspec.structs.replace(made, native=None)
                     )
                     try:
                         exchange = await provider.open(made)
@@ -344,7 +347,7 @@ def test_what_is_asked_for_below_the_dialect_goes_there_and_its_absence_says_not
     made = responses(is_stream=False, only=("compact",))
     assert made.native is not None
     below = dataclasses.replace(made.native, action="/compact")
-    compact = dataclasses.replace(made, native=below, request=dataclasses.replace(made.request, native=below))
+    compact = msgspec.structs.replace(made, native=below, request=msgspec.structs.replace(made.request, native=below))
     requests, results = in_turn(BOTH, compact, responses(is_stream=False), reply=missing())
     assert isinstance(results[0], UpstreamError)
     assert (results[0].fault, results[0].status) == ("status", 404)

@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.cache.base import Neighbour
+from gateway.cache.semantic import Matcher
 from gateway.caching import visit
 from gateway.ledger.sqlite_reader import SqliteReader
 from gateway.report.dimension import parse
@@ -336,13 +338,16 @@ def test_no_audit_where_the_policy_wants_none(tmp_path: Path) -> None:
 def test_a_near_miss_teaches_without_asking_anybody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(visit, "COMPARED_SHARE", 1.0)
     compared: list[float] = []
-    auditor = visit.Auditor
-    plain = auditor.compare
-    monkeypatch.setattr(
-        auditor, "compare", lambda self, errand, near, answer: (compared.append(near[1]), plain(self, errand, near, answer))[1]
-    )
+    plain = Matcher.score
+
+    async def watched(matcher: Matcher, asked: str, near: Neighbour) -> float:
+        compared.append(await plain(matcher, asked, near))
+        return compared[-1]
+
+    monkeypatch.setattr(Matcher, "score", watched)
     with Upstream(numbered) as upstream, LiveGateway(tmp_path, policy(upstream.url, "{mode: semantic}")) as gateway:
         gateway.chat("How do I sharpen a chisel?")
         assert cache_of(gateway.chat("How do I sharpen 3 chisels?")) == "miss"
+        eventually(lambda: bool(compared), "the pair is scored")
         assert len(compared) == 1 and 0 <= compared[0] < 1
         assert len(upstream.calls) == 2

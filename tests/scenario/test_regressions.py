@@ -150,7 +150,7 @@ def test_every_response_carries_a_request_id(tmp_path: Path) -> None:
 
 
 def test_a_client_that_stops_reading_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.edge.asgi.SEND_S", 0.3)
+    monkeypatch.setattr("gateway.edge.exchange.SEND_S", 0.3)
     # More than all socket buffers on the way can hold.
     large = chunk(choices=[{"index": 0, "delta": {"content": "x" * 100_000}, "finish_reason": None}])
 

@@ -166,7 +166,7 @@ async def _asked(settings: Settings, cases: Sequence[Case]) -> list[tuple[int, s
         async with room:
             heard.append((case.number, request_id, await _ask(app, case, caller, request_id)))
 
-    async with app.api.router.lifespan_context(app.api):
+    async with app.lifespan():
         async with asyncio.TaskGroup() as group:
             for case in cases:
                 group.create_task(ask(case, case.callers[0], f"case-{case.number}"))
