@@ -41,8 +41,8 @@ check: setup  ## lint, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/test_import_rules.py
 
-bench: setup  ## measure the gateway beside a bare pass-through
-	@$(BIN)/python benchmarks/overhead.py
+bench: setup  ## measure what gateways cost, ours beside others (QUICK=1, CONTENDERS=name,name)
+	@$(BIN)/python -m benchmarks.gateways $(if $(QUICK),--quick) $(if $(CONTENDERS),--contenders $(CONTENDERS))
 
 bench-cache: setup  ## measure the cache's stores, in memory and in Redis, at up to 100,000 answers (ENTRIES="1000 10000")
 	@$(BIN)/python -m benchmarks.cache $(if $(ENTRIES),--entries $(ENTRIES))

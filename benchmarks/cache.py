@@ -285,7 +285,7 @@ async def served(lookups: int) -> dict[str, Cost]:
         policy = Path(folder, "policy.yaml")
         policy.write_text(SERVED_POLICY)  # noqa: ASYNC240 - nothing else runs yet
         gateway = build_app(Settings(policy=policy, data_dir=Path(folder), ledger=Path(folder, "ledger.db")))
-        async with gateway.api.router.lifespan_context(gateway.api):
+        async with gateway.lifespan():
             ask = _Asking(gateway)
             misses = await cost(ask, asked)
             hits = await cost(ask, asked)

@@ -14,13 +14,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 import classifiers
 from classifiers.artifact import Artifact, load_artifact
 from classifiers.shipped.head import BITS, CHAR_SIZES, TOKEN_SIZES, windowed
 from classifiers.text.embed import StaticEmbedder
 from classifiers.text.features import features
-from classifiers.text.ngrams import char_ngrams, token_ngrams
-from classifiers.text.normalise import normalise
+from classifiers.text.ngrams import both_ngrams
+from classifiers.text.normalise import flattened, normalise
 
 TOKENS: Final = (20, 200, 4_000)
 DEFAULT: Final = Path(classifiers.__file__).parent / "artifacts" / "default"
@@ -73,7 +75,7 @@ def table(artifact: Artifact, embedder: StaticEmbedder, count: int) -> None:
         return embedder.encode_ids(embedder.token_ids(text))
 
     def ngrams(text: str) -> object:
-        return char_ngrams(text, CHAR_SIZES, BITS), token_ngrams(range(len(text) // 4), TOKEN_SIZES, BITS)
+        return both_ngrams(flattened(text), CHAR_SIZES, np.arange(len(text) // 4), TOKEN_SIZES, BITS)
 
     acts = {"normalise": normalise, "features": features, "embedding": embed, "n-grams": ngrams}
     print(f"{'tokens':>8}" + "".join(f"{name:>12}" for name in (*acts, "decision")) + "   (median us)")

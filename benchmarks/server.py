@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -30,10 +31,21 @@ def environment(**more: str) -> dict[str, str]:
     return ours | more
 
 
+def prioritise(process: psutil.Process, nice: int) -> None:
+    """Give it this priority, and its session too, by which Linux may share out the cores ("autogroup", see sched(7))."""
+    # A container may deny both. Nothing is wrong without them, but for what a busy machine adds to the figures.
+    with contextlib.suppress(psutil.AccessDenied, OSError):
+        process.nice(nice)
+        group = Path(f"/proc/{process.pid}/autogroup")
+        if group.exists():
+            group.write_text(str(nice))
+
+
 class Server:
     """Use as a context manager: however the block is left, the process tree is gone afterwards.
 
-    log: a file for all that it prints. env: the whole of it, see `environment`. cores: CPUs to keep to, on Linux.
+    log: a file for all that it prints. env: the whole of it, see `environment`. cores: CPUs to keep to, on Linux. nice: its
+    priority, below 0 for root alone.
     """
 
     def __init__(
@@ -45,8 +57,10 @@ class Server:
         *,
         env: Mapping[str, str],
         cores: Sequence[int] = (),
+        nice: int = 0,
     ) -> None:
         self.name, self.url, self.log = name, url, log
+        self.started = time.monotonic()
         with log.open("wb") as out:
             # A session of its own, so that Ctrl-C in a terminal reaches only us, and we end it in order.
             self._popen = subprocess.Popen(
@@ -55,6 +69,8 @@ class Server:
         self._process = psutil.Process(self._popen.pid)
         if cores and sys.platform == "linux":
             self._process.cpu_affinity(list(cores))
+        if nice:
+            prioritise(self._process, nice)
 
     def __enter__(self) -> Server:
         return self
@@ -79,13 +95,17 @@ class Server:
 
     def wait_ready(self, path: str, timeout_s: float) -> None:
         """Return once GET `path` is answered 200. Raises ServerFailed."""
+        self.wait_until(lambda: self._answers(path), timeout_s)
+
+    def wait_until(self, is_ready: Callable[[], bool], timeout_s: float, poll_s: float = _POLL_S) -> None:
+        """Return once `is_ready`. Raises ServerFailed when that takes too long or the server ends."""
         until = time.monotonic() + timeout_s
-        while not self._answers(path):
+        while not is_ready():
             if not self.is_running:
                 raise self.failed(f"exited with status {self._popen.returncode}")
             if time.monotonic() > until:
                 raise self.failed(f"did not answer within {timeout_s:g} s")
-            time.sleep(_POLL_S)
+            time.sleep(poll_s)
 
     def failed(self, how: str) -> ServerFailed:
         """An error that says how, and quotes the log."""

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
 from gateway.app import build_app
@@ -164,8 +165,11 @@ def test_every_endpoint_lies_under_v1_or_is_known_to_need_no_key(tmp_path: Path)
         policy = tmp_path / "policy.yaml"
         policy.write_text(one_model())
         app = build_app(Settings(policy, data_dir=tmp_path, ledger=tmp_path / "ledger.db"))
-        async with app.api.router.lifespan_context(app.api):
-            return {*(route.path for route in iter_route_contexts(app.api.routes)), *app.hot}
+        async with app.lifespan():
+            assert app.api is not None
+            api = await app.api.made()
+            assert isinstance(api, FastAPI)
+            return {*(route.path for route in iter_route_contexts(api.routes)), *app.hot}
 
     found = asyncio.run(paths())
     assert {"/v1/models", "/v1/chat/completions", "/v1/embeddings"} <= found

@@ -1,8 +1,9 @@
 """A provider that costs next to nothing: raw asyncio on uvloop, every answer built before the first request comes.
 
-    python -m benchmarks.mock_upstream --port 9100
+    python -m benchmarks.gateways.mock_upstream --port 9100
 
 It says the same to everybody: 128 words at once, or, if the request wants a stream, CHUNKS events PAUSE_S apart.
+GET /stats says how many of both it has sent: what a gateway answers from a cache does not come here.
 """
 
 from __future__ import annotations
@@ -51,6 +52,9 @@ TOKEN = _event({"content": " token"})
 LAST = _event({}, "stop") + _event(None, usage=_USAGE) + _chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
 
 
+SENT = {"requests": 0, "chunks": 0}
+
+
 class Upstream(asyncio.Protocol):
     """One connection. Nobody pipelines here, nor sends a body without its length."""
 
@@ -68,8 +72,10 @@ class Upstream(asyncio.Protocol):
 
     def _answer(self, head: bytes, body: bytes) -> None:
         if head.startswith(b"GET "):
-            self._transport.write(ALIVE)
-        elif _STREAM.search(body):
+            self._transport.write(_whole(json.dumps(SENT).encode()) if head.startswith(b"GET /stats ") else ALIVE)
+            return
+        SENT["requests"] += 1
+        if _STREAM.search(body):
             self._transport.write(FIRST)
             self._send_token(CHUNKS)
         else:
@@ -80,6 +86,7 @@ class Upstream(asyncio.Protocol):
             return
         self._transport.write(TOKEN if left else LAST)
         if left:
+            SENT["chunks"] += 1
             self._loop.call_later(PAUSE_S, self._send_token, left - 1)
 
 
