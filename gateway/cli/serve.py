@@ -22,6 +22,10 @@ from gateway.cli.table import coloured
 from gateway.front import Gateway
 from gateway.settings import Settings, load_settings
 
+# Requests under load make and drop thousands of objects at a time, of which hardly one is part of a cycle; Python's own first
+# threshold, 700, has the collector look at them every few requests, at 4 % of the CPU.
+GC_THRESHOLDS = (10_000, 20, 20)
+
 
 def define(command: argparse.ArgumentParser) -> None:
     """Give the parser its options and its description."""
@@ -68,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
 def _serve(settings: Settings, *, is_announced: bool) -> int:
     """One process that serves. is_announced: with the first screen."""
     gc.disable()  # until all is there that stays
+    gc.set_threshold(*GC_THRESHOLDS)
     leash = None if settings.worker is None else socket.socket(fileno=os.dup(sys.stdin.fileno()))
     app = build_app(settings)
     listener = listen(settings, BACKLOG)
