@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 # Half of what the tests do is wait, so there are more of them at a time than cores.
-TEST_WORKERS ?= 3
+TEST_WORKERS ?= 4
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 
@@ -27,7 +27,7 @@ run: setup  ## serve on 127.0.0.1:8080 with policies/default.yaml
 	@exec $(BIN)/turnout serve
 
 test: setup  ## run the tests
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-clients: setup  ## run the tests with real clients of Python and Node (environments of their own)
 	@$(BIN)/python -m tools.client_checks
