@@ -15,9 +15,9 @@ from gateway.prompts.pattern import Shape
 from gateway.prompts.view import View
 
 WAITING_MAX: Final = 64  # prompts that wait to be learned from
-# A second, at some 40 µs each: 2 % of a core, what looking for templates may take as well. Who asks more often than that asks
+# A second, at some 40 µs each, which would be a tenth of all that a request costs. Who asks more often than that asks
 # nearly everything again before long.
-FINGERPRINTED_PER_S: Final = 500
+FINGERPRINTED_PER_S: Final = 200
 
 
 class Recogniser:
