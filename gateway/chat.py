@@ -14,13 +14,10 @@ import msgspec
 
 from gateway.errors import ClientError
 from gateway.usage import Usage
-from gateway.wire_usage import NOTHING, wire_usage
+from gateway.wire_usage import ABSENT, EMPTY, NOTHING, wire_usage
 
 DONE = b"data: [DONE]\n\n"
 Raw = msgspec.Raw
-ABSENT: Final = Raw(b"null")  # of a field that is not there; compares equal to one that is null
-# ABSENT is first: it is the default, and found by identity without a comparison.
-EMPTY: Final = (ABSENT, Raw(b"[]"), Raw(b"{}"), Raw(b'""'))
 # `format` of an entry of `reasoning_details`: reasoning that OpenAI's model has sealed, which only it can read.
 OPENAI_SEALED: Final = "openai-responses-v1"
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]

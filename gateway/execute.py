@@ -328,18 +328,16 @@ class Execution:
                 target.health.breaker.abandoned()
             self._reject(target, lacking.message, lacking.fault)
             raise lacking
-        admission = FREE
-        if target.quota is not None or target.health.is_bounded:
-            # A hedge is worth something at once or not at all.
-            patience = self._clock() if lane.is_hedge else until
-            try:
-                admission = await admit(target, request, self._plan.failover.priority, patience)
-            except BaseException as exc:
-                if is_probe:
-                    target.health.breaker.abandoned()
-                if isinstance(exc, UpstreamError):
-                    self._reject(target, exc.message, exc.fault)
-                raise
+        # A hedge is worth something at once or not at all.
+        patience = self._clock() if lane.is_hedge else until
+        try:
+            admission = await admit(target, request, self._plan.failover.priority, patience)
+        except BaseException as exc:
+            if is_probe:
+                target.health.breaker.abandoned()
+            if isinstance(exc, UpstreamError):
+                self._reject(target, exc.message, exc.fault)
+            raise
         return self._started(lane, target, request, admission, is_probe=is_probe)
 
     def _started(self, lane: Lane, target: Target, request: ChatRequest, admission: Admission, *, is_probe: bool) -> Running:

@@ -15,8 +15,9 @@ from gateway.usage import Usage
 
 Raw = msgspec.Raw
 TOKENS_MAX = 1_000_000_000  # of one answer
-_ABSENT: Final = Raw(b"null")
-_EMPTY: Final = (_ABSENT, Raw(b"[]"), Raw(b"{}"), Raw(b'""'))  # compared without a copy
+ABSENT: Final = Raw(b"null")  # of a field that is not there; compares equal to one that is null
+# Compared without a copy. ABSENT is first: it is the default, and found by identity without a comparison.
+EMPTY: Final = (ABSENT, Raw(b"[]"), Raw(b"{}"), Raw(b'""'))
 NOTHING: Final = (b"null", b"[]", b"{}", b'""')
 # What providers call being served the usual way; `on_demand` is Groq's word.
 USUAL: Final = ("default", "auto", "standard", "on_demand")
@@ -51,8 +52,8 @@ class _WireUsage(Extras):
     prompt_tokens: Count = None
     completion_tokens: Count = None
     total_tokens: Count = None
-    prompt_tokens_details: Raw = _ABSENT
-    completion_tokens_details: Raw = _ABSENT
+    prompt_tokens_details: Raw = ABSENT
+    completion_tokens_details: Raw = ABSENT
     prompt_cache_hit_tokens: Count = None
 
 
@@ -80,7 +81,7 @@ def read_usage(raw: Raw, service_tier: Raw | None = None) -> Usage | None:
     service_tier: what stands beside it. Zeros alone count nothing: servers that do not count send them. One that tells no
     output tokens and no total leaves them to be counted, so what it tells is marked `estimated`.
     """
-    if raw in _EMPTY:
+    if raw in EMPTY:
         return None
     try:
         wire = _decode_usage(raw)
@@ -117,7 +118,7 @@ def _is_plain(wire: _WireUsage) -> bool:
     """Whether it tells two counts that add up to the total, and nothing of what they are made of."""
     read, wrote = wire.prompt_tokens, wire.completion_tokens
     return (
-        (wire.prompt_tokens_details is _ABSENT and wire.completion_tokens_details is _ABSENT)
+        (wire.prompt_tokens_details is ABSENT and wire.completion_tokens_details is ABSENT)
         and wire.prompt_cache_hit_tokens is None
         and (type(read) is int and type(wrote) is int and read >= 0 and wrote >= 0)
         and (0 < read + wrote <= TOKENS_MAX and wire.total_tokens == read + wrote)
@@ -152,7 +153,7 @@ def _output(wire: _WireUsage, read: int, cached: int, thought: int) -> tuple[int
 
 
 def _read_details(raw: Raw) -> _Read:
-    if raw in _EMPTY:
+    if raw in EMPTY:
         return _Read()
     try:
         return _decode_read(raw)
@@ -161,7 +162,7 @@ def _read_details(raw: Raw) -> _Read:
 
 
 def _written_details(raw: Raw) -> _Written:
-    if raw in _EMPTY:
+    if raw in EMPTY:
         return _Written()
     try:
         return _decode_written(raw)
@@ -170,7 +171,7 @@ def _written_details(raw: Raw) -> _Written:
 
 
 def _name(raw: Raw) -> str | None:
-    if raw in _EMPTY:
+    if raw in EMPTY:
         return None
     try:
         return _decode_name(raw)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.chat import ABSENT, Choice, patched_body, read_chunk
+from gateway.chat import Choice, patched_body, read_chunk
 from gateway.errors import UpstreamError
 from gateway.offload import offloaded
 from gateway.policy.catalog import Model
@@ -28,6 +28,7 @@ from gateway.providers.token_counting import read_counted
 from gateway.providers.unsupported import unsupported
 from gateway.request import CHAT, DialectName, Native
 from gateway.sse import PLAIN_BYTES, event_name
+from gateway.wire_usage import ABSENT
 
 _PATHS: Final[dict[WireDialect, str]] = {
     "chat": "/chat/completions",

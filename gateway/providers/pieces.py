@@ -6,14 +6,14 @@ import functools
 
 import msgspec
 
-from gateway.chat import ABSENT, Chunk, read_service_tier, read_whole, worst_finish
+from gateway.chat import Chunk, read_service_tier, read_whole, worst_finish
 from gateway.chat_forms import to_events
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
 from gateway.providers.refusal import UNREADABLE, reported, unreadable
 from gateway.sse import event_data
 from gateway.usage import Usage
-from gateway.wire_usage import read_usage
+from gateway.wire_usage import ABSENT, read_usage
 
 
 def piece_of(event: bytes, chunk: Chunk) -> Piece:
