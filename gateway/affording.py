@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import msgspec
+from msgspec.structs import replace
 
 from gateway.budgets.claim import Claim
 from gateway.policy.model import Answer, Plan
@@ -25,15 +23,15 @@ async def afford(routed: Routed, claim: Claim, runtime: Runtime, permit: Permit,
         return routed
     within = await claim.within(routed.decision, is_trial=is_trial)
     if isinstance(within, Plan):
-        return msgspec.structs.replace(routed, decision=within)
+        return replace(routed, decision=within)
     assert within.route is not None, "a rule that sends elsewhere says where"
     again = runtime.router.reroute(routed, within.route, runtime.candidates(), permit)
     by = f"budget:{within.route}"
     if isinstance(again.decision, Answer):
-        return msgspec.structs.replace(again, decision=replace(again.decision, decided_by=by))
+        return replace(again, decision=replace(again.decision, decided_by=by))
     if isinstance(again.decision, Plan):
         plan = await claim.within(replace(again.decision, decided_by=by), can_reroute=False, is_trial=is_trial)
         assert isinstance(plan, Plan), "nothing sends it elsewhere twice"
-        return msgspec.structs.replace(again, decision=plan)
+        return replace(again, decision=plan)
     denial = replace(again.decision, message=f"{claim.story}: {again.decision.message}")  # else it would be a riddle
-    return msgspec.structs.replace(again, decision=denial)
+    return replace(again, decision=denial)

@@ -9,15 +9,15 @@ before its answer is whole and accepted.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from gateway.attempt import Attempt
-from gateway.cascade.rung import Judged, Rung
+from gateway.cascade.rung import Judged, Rung, rungs_for
 from gateway.errors import ClientError, Fault, UpstreamError
+from gateway.failover.backoff import wait_before_retry_s
 from gateway.failover.causes import Causes, callers
 from gateway.failover.guarded import Watch
 from gateway.failover.hedge import HedgeBudgets, hedge_after_s, race
@@ -30,9 +30,7 @@ from gateway.request import ChatRequest, Native
 from gateway.running import FREE, Admission, Running, Target, admit
 
 TIMER_S = 0.005  # the event loop's timers may ring this much early
-BACKOFF_MAX_S = 8.0  # unless the policy's own first wait is longer
 PROBED_S = 0.1  # between two looks whether another request's probe was answered
-WAIT_BEFORE_FALLBACK_S = 1.0  # a provider that asks for a longer wait is left for the next target
 
 
 class Execution:
@@ -71,7 +69,7 @@ class Execution:
             if request.native is None:
                 self._said = Said()
         self._plan, self._request, self._clock = plan, request, clock
-        self._targets = _carrying(plan, targets, request) if plan.accept else targets
+        self._targets = rungs_for(request, plan, targets) if plan.accept else targets
         self._deadline = (clock() if since is None else since) + plan.timeouts.total_s
         self._hedges = hedges
         self._waiting: deque[Target] = deque()  # targets that have not been asked
@@ -264,24 +262,13 @@ class Execution:
                     self._given_up.append(target)
                 if exc.is_callers_fault and self._best is None:  # else the request has been answered by another model
                     raise callers(exc) from exc
-                wait_s = self._wait_s(again, exc, is_last=is_last)
+                wait_s = wait_before_retry_s(self._plan.retry, again, exc, self._deadline - self._clock(), is_last=is_last)
                 if lane.is_hedge and (exc.is_retryable or exc.fault in ("busy", "limited")):
                     self._waiting.append(target)  # it still has its turn if the first fails
                 if wait_s is None or again == attempts:
                     return None
             await asyncio.sleep(wait_s)
         return None
-
-    def _wait_s(self, again: int, exc: UpstreamError, *, is_last: bool) -> float | None:
-        """Seconds before the same target is asked again, None if it should not be."""
-        if not exc.is_retryable:
-            return None
-        first_s = self._plan.retry.backoff_s
-        backoff_s = min(first_s * 2.0 ** (again - 1), max(first_s, BACKOFF_MAX_S))
-        wait_s: float = max(backoff_s * random.uniform(0.5, 1.0), exc.retry_after_s or 0.0)
-        if self._clock() + wait_s >= self._deadline or (not is_last and wait_s > max(WAIT_BEFORE_FALLBACK_S, backoff_s)):
-            return None
-        return wait_s
 
     async def _attempt(self, lane: Lane, target: Target, *, is_last: bool, is_probe: bool) -> list[Piece] | None:
         """One call. None when it answered and the answer did not convince."""
@@ -367,17 +354,6 @@ class Execution:
         model = target.model
         self.attempts.append(Attempt(model.provider, model.name, outcome="rejected", error=reason, fault=fault))
         self._causes.passed_over(model.name, reason)
-
-
-def _carrying(plan: Plan, targets: Sequence[Target], request: ChatRequest) -> Sequence[Target]:
-    """The targets for this request: what cannot be judged goes straight to the last rung.
-
-    That is an answer in sound, and one that the canonical form, in which answers are judged, does not hold.
-    """
-    is_judgeable = not request.wants_audio and (request.native is None or not request.native.only)
-    if is_judgeable:
-        return targets
-    return [target for target in targets if target.model.name not in plan.accept] or targets
 
 
 def _lacking(target: Target, native: Native) -> UpstreamError | None:

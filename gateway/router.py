@@ -5,7 +5,6 @@ The pipeline, the dry run, `policy explain` and `policy test` all decide here, s
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -108,7 +107,7 @@ class Router:
 
     def reroute(self, routed: Routed, route: str, candidates: Mapping[str, Candidate], permit: Permit = ANYTHING) -> Routed:
         """The same request decided again, as if it had asked for this route."""
-        facts = dataclasses.replace(routed.facts, values={**routed.facts.values, FORCED: route})
+        facts = msgspec.structs.replace(routed.facts, values={**routed.facts.values, FORCED: route})
         return self._routed(facts, routed.turn, routed.prompt, candidates, routed.draw, permit)
 
     def _routed(

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from gateway.errors import AllTargetsFailed, ClientError, DeadlineExceeded, TurnoutError, UpstreamError
-from gateway.execute import BACKOFF_MAX_S
+from gateway.failover.backoff import BACKOFF_MAX_S
 from gateway.policy.model import Timeouts
 from gateway.providers.base import Piece
 from gateway.running import HELD_BYTES_MAX

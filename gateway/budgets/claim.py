@@ -223,7 +223,7 @@ def _short(rule: BudgetRule, state: State) -> str:
 
 def _free_part(plan: Plan, models: Mapping[str, Model], why: str) -> Plan:
     free = tuple(name for name in plan.targets if is_free(models[name]))
-    return replace(
+    return msgspec.structs.replace(
         plan,
         targets=free,
         left_out=(*plan.left_out, *((name, why) for name in plan.targets if name not in free)),

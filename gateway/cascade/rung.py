@@ -19,10 +19,10 @@ from gateway.cascade.logprobs import LogprobTally, asking_for_logprobs
 from gateway.cascade.refused import refuses
 from gateway.cascade.sample import sample_request
 from gateway.errors import UpstreamError
-from gateway.policy.model import AcceptRule, Agreement, Timeouts
+from gateway.policy.model import AcceptRule, Agreement, Plan, Timeouts
 from gateway.providers.base import Piece
 from gateway.request import ChatRequest
-from gateway.running import Running
+from gateway.running import Running, Target
 
 JUDGED_BYTES_MAX = 256 * 1024  # a longer answer is not held back; as the caller would get it, without log-probabilities
 INLINE_BYTES_MAX = 8 * 1024  # a longer one is judged in a thread: 64 kB of events take 4 ms
@@ -232,3 +232,14 @@ def _agree(one: Draft, other: Draft) -> bool:
         arguments = [[c.arguments for c in sorted(d.calls, key=lambda c: c.name)] for d in (one, other)]
         return all(say_the_same(a or "{}", b or "{}") for a, b in zip(*arguments, strict=True))
     return say_the_same(one.text, other.text)
+
+
+def rungs_for(request: ChatRequest, plan: Plan, targets: Sequence[Target]) -> Sequence[Target]:
+    """The targets for this request: what cannot be judged goes straight to the last rung.
+
+    That is an answer in sound, and one that the canonical form, in which answers are judged, does not hold.
+    """
+    is_judgeable = not request.wants_audio and (request.native is None or not request.native.only)
+    if is_judgeable:
+        return targets
+    return [target for target in targets if target.model.name not in plan.accept] or targets

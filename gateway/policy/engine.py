@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.policy.affinity import PINNED, pinned_of, stay
 from gateway.policy.balance import balanced
@@ -135,8 +136,8 @@ def _take(
         names, why = balanced(route.balance, candidates, draw)
         plan = _plan(route, decided_by, names, facts, candidates)
         plan = replace(plan, choice=why, rungs=tuple(m for m in plan.targets if m in names))
-    elif _is_plain(route, decided_by, facts, candidates):
-        plan = route.plain
+    elif _is_plain(route, facts, candidates):
+        plan = route.plain if decided_by == route.plain.decided_by else replace(route.plain, decided_by=decided_by)
     else:
         plan = _plan(route, decided_by, (_arm(route, candidates, draw),), facts, candidates)
     if not plan.targets:
@@ -193,9 +194,9 @@ def _arm(route: Route, candidates: Mapping[str, Candidate], draw: float) -> str:
     return next((model for model, upto in route.arms if draw < upto), route.arms[-1][0])
 
 
-def _is_plain(route: Route, decided_by: str, facts: Facts, candidates: Mapping[str, Candidate]) -> bool:
-    """Whether the route's plain plan is what any look at its models would come to."""
-    if len(route.arms) != 1 or decided_by != route.plain.decided_by:
+def _is_plain(route: Route, facts: Facts, candidates: Mapping[str, Candidate]) -> bool:
+    """Whether the route's plain plan is what any look at its models would come to, whoever decided."""
+    if len(route.arms) != 1:
         return False
     for name in route.plain.targets:
         candidate = candidates[name]

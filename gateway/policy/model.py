@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
+
+import msgspec
 
 from gateway.policy.capability import Capability
 from gateway.policy.catalog import TokenPrice
@@ -16,8 +18,7 @@ NOT_ALLOWED: Final = "the caller's key may not use it"  # why a candidate is una
 UNSURE = "unsure"  # the classifier's word for "I would be guessing"
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What is known of a request: one map from a fact's name to its value.
 
     Only facts that the policy needs are there. `missing` says why one that it needs is not, for explain.
@@ -27,12 +28,11 @@ class Facts:
     """
 
     values: Mapping[str, FactValue]
-    missing: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, str] = msgspec.field(default_factory=dict)
     uses: frozenset[Capability] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A model as the engine sees it just now.
 
     unavailable: the reason it cannot be called, if it cannot. load: seconds that one more call would take there, as far as
@@ -199,8 +199,7 @@ class Tried:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True):
     """Ask these models in this order. `left_out`: models of the route that cannot be asked now, and why.
 
     wanted: the model that the policy would have asked first. accept: of a cascade, by model: when its answer stands;
@@ -217,7 +216,7 @@ class Plan:
     retry: Retry
     cache: CacheRule
     left_out: tuple[tuple[str, str], ...] = ()
-    accept: Mapping[str, AcceptRule] = field(default_factory=dict)
+    accept: Mapping[str, AcceptRule] = msgspec.field(default_factory=dict)
     rungs: tuple[str, ...] = ()
     choice: str | None = None
     failover: Failover = PLAIN
@@ -228,8 +227,7 @@ class Plan:
         return next((f"{model} is left out: {why}" for model, why in self.left_out if model == self.wanted), None)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """Answer without an LLM. If the handler has nothing to say, decide again with this route passed over."""
 
     route: str
@@ -237,8 +235,7 @@ class Answer:
     rule: AnswerRule
 
 
-@dataclass(frozen=True, slots=True)
-class Denial:
+class Denial(msgspec.Struct, frozen=True):
     """Nothing in the policy serves this request, or nothing that the caller may use. param: the field that is at fault."""
 
     code: Literal["model_not_found", "route_not_found", "model_not_allowed", "route_not_allowed", "unsupported_feature"]

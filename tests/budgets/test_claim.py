@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from gateway.attempt import Attempt
@@ -57,7 +58,7 @@ def claim_of(books: Books, *rules: BudgetRule, what: ChatRequest | None = None, 
 
 
 def test_a_reservation_outlives_the_longest_that_its_request_may_take() -> None:
-    books, long = Books(), replace(plan("dear"), timeouts=Timeouts(total_s=900.0))
+    books, long = Books(), msgspec.structs.replace(plan("dear"), timeouts=Timeouts(total_s=900.0))
     assert isinstance(asyncio.run(claim_of(books).within(long)), Plan)
     assert books.leases_s == [960.0]
 

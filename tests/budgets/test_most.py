@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from gateway.budgets.most import IMAGE_TOKENS, is_free, most_nusd
@@ -29,7 +30,7 @@ def request(tokens_in: int = 100, max_tokens: str = "50", more: str = "") -> Cha
 
 
 def plan(*targets: str, **more: object) -> Plan:
-    return replace(Plan("r", "x", targets[0], targets, Timeouts(), Retry(), CacheRule()), **more)  # type: ignore[arg-type]
+    return msgspec.structs.replace(Plan("r", "x", targets[0], targets, Timeouts(), Retry(), CacheRule()), **more)  # type: ignore[arg-type]
 
 
 def most(of: Plan, what: ChatRequest | None = None, usual: UsualOutput | None = None) -> int:
