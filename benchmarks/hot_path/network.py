@@ -39,13 +39,22 @@ class Stalled(Exception):
 
 
 class _Selector(selectors.DefaultSelector):
-    """Does not wait: when nothing is left to do, time goes on to the next timer, or fails if timers are not to ring."""
+    """Does not wait: when nothing is left to do, the next of `to_come` comes. After the last of them time goes on to the next
+    timer, or fails if timers are not to ring.
+    """
 
     has_timers = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_come: deque[Callable[[], None]] = deque()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if not ready and timeout != 0:
+            if self.to_come:
+                self.to_come.popleft()()
+                return ready
             if timeout is None or not self.has_timers:
                 raise Stalled("the scenario waits for time to pass, or for something that is not in this process")
             stillness.go_on(timeout)
@@ -73,6 +82,10 @@ class InMemoryLoop(asyncio.SelectorEventLoop):
             yield
         finally:
             self._waiting.has_timers = True
+
+    def when_idle(self, act: Callable[[], None]) -> None:
+        """Do this once nothing else is left to do, and what was given before it is done."""
+        self._waiting.to_come.append(act)
 
     def connect(self, client: Peer) -> InMemoryTransport:
         """A new connection to the gateway's listener; the gateway's end of it."""
@@ -119,6 +132,10 @@ class InMemoryTransport(asyncio.Transport):
         self._is_closing = self._is_paused = False
         self._held: deque[memoryview] = deque()
         self._socket = socket.socket()  # for options that are set on it
+
+    def feed_when_idle(self, data: bytes) -> None:
+        """The gateway reads this once it has done all that there is to do."""
+        self._loop.when_idle(lambda: self.feed(data))
 
     def feed(self, data: bytes) -> None:
         """The gateway reads this, in pieces of READ_BYTES at most, from the loop's next round on."""

@@ -70,7 +70,7 @@ class Client:
 
 
 class Provider:
-    """A connection to a model that answers at once: a stream's events come one by one, each a chunk and a piece of its own."""
+    """A connection to a model that answers at once: a stream's events come one by one, each once the last has been dealt with."""
 
     def __init__(self) -> None:
         self._messages, self._pieces = _Messages(), list[bytes]()
@@ -82,7 +82,7 @@ class Provider:
             self._pieces = STREAM
         if self._messages.add(data):
             for piece in self._pieces or [WHOLE]:
-                transport.feed(piece)
+                transport.feed_when_idle(piece)
             self._pieces = []
 
     def lost(self) -> None:
