@@ -18,11 +18,12 @@ import numpy as np
 
 import classifiers
 from classifiers.artifact import Artifact, load_artifact
-from classifiers.shipped.head import BITS, CHAR_SIZES, TOKEN_SIZES, windowed
+from classifiers.shipped.head import BITS, CHAR_SIZES, TOKEN_SIZES
 from classifiers.text.embed import StaticEmbedder
 from classifiers.text.features import features
 from classifiers.text.ngrams import both_ngrams
 from classifiers.text.normalise import flattened, normalise
+from classifiers.text.scan import windowed
 
 TOKENS: Final = (20, 200, 4_000)
 DEFAULT: Final = Path(classifiers.__file__).parent / "artifacts" / "default"

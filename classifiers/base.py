@@ -1,8 +1,7 @@
 """What classifiers and embedders look like to their callers. Protocols and values only, no code that computes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -53,8 +52,7 @@ class Classifier(Scorer[Input], Protocol[Input]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What an artifact says of one text.
 
     classes: probability of `skip`, `small` and `strong`, adding up to 1. quality: predicted quality from 0 to 1 by the

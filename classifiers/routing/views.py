@@ -8,8 +8,9 @@ import numpy as np
 from classifiers.base import Ids, Vector
 from classifiers.text.difficulty import DIFFICULTY_NAMES, difficulty_of
 from classifiers.text.embed import TOKENS_MAX
-from classifiers.text.features import FEATURE_NAMES, features_of, scan
+from classifiers.text.features import FEATURE_NAMES, features_of
 from classifiers.text.ngrams import Buckets, Counts, char_ngrams, token_ngrams
+from classifiers.text.scan import scan
 
 HAND_NAMES: Final[tuple[str, ...]] = (*FEATURE_NAMES, *DIFFICULTY_NAMES)
 CHAR_SIZES: Final = (3, 4, 5)

@@ -8,16 +8,17 @@ nothing in common, and one hyperplane between both and small talk would be a com
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from classifiers.base import Ids, Matrix, Probabilities, Vector
 from classifiers.shipped.softmax import CLIP, softmax_of
-from classifiers.text.features import FEATURE_NAMES, HEAD_CHARS, TAIL_CHARS, features_of, scan
-from classifiers.text.ngrams import CHARS_MAX, Places, both_ngrams, bounded
+from classifiers.text.features import FEATURE_NAMES, features_of
+from classifiers.text.ngrams import CHARS_MAX, Buckets, both_ngrams, bounded
 from classifiers.text.normalise import flattened, normalise
+from classifiers.text.scan import scan, windowed
 
 CLASSES: Final = ("skip", "small", "strong")
 PARTS: Final = {"skip": "skip", "command": "small", "question": "small", "strong": "strong"}  # the class of each part
@@ -49,8 +50,7 @@ class TokenEmbedder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class HeadView:
+class HeadView(NamedTuple):
     """One text as the head sees it.
 
     ngrams: places in the tables, characters' before tokens', and their weights; those of each table have length 1.
@@ -58,7 +58,7 @@ class HeadView:
 
     embedding: Vector
     hand: Vector
-    ngrams: tuple[Places, Vector]
+    ngrams: tuple[Buckets, Vector]
 
 
 def view(text: str, embedder: TokenEmbedder) -> HeadView:
@@ -74,13 +74,6 @@ def view(text: str, embedder: TokenEmbedder) -> HeadView:
     _scale(weights[:of_chars])
     _scale(weights[of_chars:])
     return HeadView(embedder.encode_ids(ids), features_of(own), (places, weights))
-
-
-def windowed(text: str) -> str:
-    """The text, or the first HEAD_CHARS and last TAIL_CHARS characters of a longer one."""
-    if len(text) <= HEAD_CHARS + TAIL_CHARS:
-        return text
-    return f"{text[:HEAD_CHARS]}\n{text[-TAIL_CHARS:]}"
 
 
 def _scale(weights: Vector) -> None:
@@ -120,7 +113,6 @@ class Head:
         self._arrays = arrays
         # Made of the arrays: what is the same for every text.
         self._ngram_weight: Matrix = np.concatenate((arrays.char_weight, arrays.token_weight))
-        self._parts_of = [[n for n, own in enumerate(PARTS.values()) if own == name] for name in CLASSES]
         self._sharpness = float(arrays.sharpness[0])
         self._class_bias: list[float] = arrays.class_bias.tolist()
 
@@ -170,15 +162,17 @@ class Head:
         return np.array(self.shares(view(text, self.embedder)))
 
     def shares(self, seen: HeadView) -> list[float]:
-        """`probabilities` of a text that has been looked at. Of so few numbers plain Python takes a fifth of numpy's time."""
+        """`probabilities` of a text that has been looked at."""
         own = self._arrays
         hand = np.minimum(np.maximum((seen.hand - own.feature_mean) / own.feature_scale, -CLIP), CLIP)
         places, weights = seen.ngrams
         logits = own.bias + seen.embedding @ own.embedding_weight + hand @ own.feature_weight
         logits += weights @ self._ngram_weight.take(places, axis=0)
-        parts = softmax_of(logits.tolist())
-        classes = [math.log(max(sum([parts[n] for n in ours]), LEAST)) for ours in self._parts_of]
-        return softmax_of([self._sharpness * x + bias for x, bias in zip(classes, self._class_bias, strict=True)])
+        # Of so few numbers plain Python takes a fifth of numpy's time.
+        skip, command, question, strong = softmax_of(logits.tolist())
+        classes = (skip, command + question, strong)
+        scaled = [self._sharpness * math.log(max(p, LEAST)) + bias for p, bias in zip(classes, self._class_bias, strict=True)]
+        return softmax_of(scaled)
 
     def predict_proba(self, X: Sequence[str]) -> Probabilities:
         """(n,) texts to (n, 3) calibrated probabilities; rows sum to 1, columns as `classes_`."""

@@ -13,7 +13,7 @@ from classifiers.base import Matrix, Probabilities, Vector, Weights
 from classifiers.shipped.calibrate import Calibration
 from classifiers.shipped.head import BITS, CLASSES, MEMBERSHIP, PARTS, Head, HeadView, TokenEmbedder
 from classifiers.shipped.softmax import CLIP, softmax
-from classifiers.text.ngrams import Places
+from classifiers.text.ngrams import Buckets
 
 # Beside n-gram weights of length 1 and an embedding of length 1, 71 standardised features would drown both.
 HAND_GAIN: Final = 0.1
@@ -128,7 +128,7 @@ class HashedLogistic:
         return np.hstack([X.embeddings, hand, np.ones((len(X), 1), np.float32)])
 
 
-def _sparse(ngrams: Sequence[tuple[Places, Vector]]) -> sparse.csr_matrix:
+def _sparse(ngrams: Sequence[tuple[Buckets, Vector]]) -> sparse.csr_matrix:
     starts = np.concatenate(([0], np.cumsum([len(places) for places, _ in ngrams])))
     places = np.concatenate([places for places, _ in ngrams]).astype(np.int32)
     weights = np.concatenate([weights for _, weights in ngrams])

@@ -14,7 +14,7 @@ import numpy as np
 
 from classifiers.base import Ids, Vector
 from classifiers.text.embed import TOKENS_MAX
-from classifiers.text.features import Scan, scan
+from classifiers.text.scan import Scan, scan
 
 NUMBERS_MAX: Final = 200
 NUMBER_MAX: Final = 1e9
@@ -102,7 +102,7 @@ def difficulty(text: str, ids: Sequence[int] | Ids) -> Vector:
 
 def difficulty_of(own: Scan, ids: Sequence[int] | Ids) -> Vector:
     """`difficulty` of a text that has been scanned."""
-    seen, words = own.seen, own.plain_words
+    seen, words = own.seen, own.plain_words()
     word_total = max(len(words), 1)
     counted = Counter(filter(None, map(GROUP_OF.get, words)))
     groups = [counted[name] for name in WORD_GROUPS]

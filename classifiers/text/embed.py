@@ -47,7 +47,7 @@ class StaticEmbedder:
     tokens_max: Final = TOKENS_MAX
 
     def __init__(self, tokenizer: Tokenizer, vectors: npt.NDArray[np.float16 | np.float32], name: str) -> None:
-        """vectors: (vocabulary, 256). name: must change when tokenizer or vectors do. Takes the tokenizer over.
+        """vectors: (vocabulary, 256). name: must change when tokenizer or vectors do.
 
         Raises ArtifactError if it is not of the kind that `WordIds` takes apart.
         """

@@ -24,7 +24,7 @@ SHARE_OF_HEAD: Final = 0.75
 BASE: Final = np.uint64(0x100000001B3)  # odd, so that a product loses no bits (the prime of FNV-1a)
 MIX: Final = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: spreads the sum over the top bits (Knuth, 6.4)
 FOLD: Final = np.uint64(32)
-ONE: Final = np.uint64(1)  # added to each code, so that a run of zeros has a length
+ONE: Final = np.uint64(1)  # added to each code, so that a run of zeros has a length: a digit
 BITS_MAX: Final = 32
 
 
@@ -37,36 +37,42 @@ def char_ngrams(text: str, sizes: Sequence[int], bits: int, chars_max: int = CHA
     """
     _check(sizes, bits)
     flat = flattened(bounded(text, chars_max).lower())
-    return _as_floats(_counted(_buckets(_runs(_codes(flat), sizes), bits))) if flat else _no_ngrams()
+    return _as_floats(_counted(_buckets(_runs(_codes(flat) + ONE, sizes), bits))) if flat else _no_ngrams()
 
 
 def token_ngrams(ids: Sequence[int] | Ids, sizes: Sequence[int], bits: int) -> tuple[Buckets, Counts]:
     """Buckets of the runs of `sizes` token ids, ascending, and how often each occurs. ids: 0 or above."""
     _check(sizes, bits)
-    return _as_floats(_counted(_buckets(_runs(np.asarray(ids, np.uint64), sizes), bits))) if len(ids) else _no_ngrams()
+    return _as_floats(_counted(_buckets(_runs(np.asarray(ids, np.uint64) + ONE, sizes), bits))) if len(ids) else _no_ngrams()
 
 
 def both_ngrams(
     flat: str, char_sizes: Sequence[int], ids: Ids, token_sizes: Sequence[int], bits: int
-) -> tuple[Places, Places, int]:
+) -> tuple[Buckets, Places, int]:
     """What `char_ngrams` and `token_ngrams` find, as places in the two tables one after the other, and how often each occurs.
 
     flat: a text in small letters, `flattened`. The places are ascending, those of tokens from 2**bits on; the number says how
     many are of characters. One pass over both takes half the time of two: on a prompt of a page it goes into calling numpy.
     """
-    runs = _runs(_codes(flat), char_sizes)
-    of_chars = sum(map(len, runs))
-    buckets = _buckets([*runs, *_runs(ids.view(np.uint64), token_sizes)], bits)
-    buckets[of_chars:] |= np.uint32(1 << bits)
+    digits = np.concatenate((_codes(flat), ids), dtype=np.uint64, casting="unsafe")
+    digits += ONE
+    runs = _runs(digits, range(1, max(*char_sizes, *token_sizes) + 1))
+    # Those that reach from the last characters into the first tokens are left out.
+    of_chars = [runs[n - 1][: max(len(flat) - n + 1, 0)] for n in char_sizes]
+    of_tokens = [runs[n - 1][len(flat) :] for n in token_sizes]
+    buckets = _buckets(of_chars + of_tokens, bits)
+    tokens_from = np.uint32(1 << bits)
+    tail = buckets[sum(map(len, of_chars)) :]
+    tail |= tokens_from
     places, counts = _counted(buckets)
-    return places.astype(np.intp), counts, int(places.searchsorted(1 << bits))
+    return places, counts, int(places.searchsorted(tokens_from))
 
 
-def _codes(text: str) -> Hashes:
+def _codes(text: str) -> npt.NDArray[np.uint8 | np.uint32]:
     """(n,) code points."""
     if text.isascii():
-        return np.frombuffer(text.encode(), np.uint8).astype(np.uint64)
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+        return np.frombuffer(text.encode(), np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
 
 
 def _check(sizes: Sequence[int], bits: int) -> None:
@@ -74,12 +80,11 @@ def _check(sizes: Sequence[int], bits: int) -> None:
         raise ValueError(f"sizes {list(sizes)} must be 1 or above and bits {bits} from 1 to {BITS_MAX}")
 
 
-def _runs(codes: Hashes, sizes: Sequence[int]) -> list[Hashes]:
-    """A hash of each run of each of the sizes, sizes ascending; place i is of the run that begins at i."""
-    digits = codes + ONE
+def _runs(digits: Hashes, sizes: Sequence[int]) -> list[Hashes]:
+    """A hash of each run of each of the sizes, sizes ascending; place i is of the run that begins at i. digits: codes + 1."""
     run = digits
     hashed = [run] if 1 in sizes else []
-    for n in range(2, min(max(sizes), len(codes)) + 1):
+    for n in range(2, max(sizes) + 1):
         run = run[:-1] * BASE
         run += digits[n - 1 :]
         if n in sizes:

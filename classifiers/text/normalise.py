@@ -56,7 +56,7 @@ def normalise(text: str) -> str:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     if "  " in text or "\t" in text:
         text = "\n".join(map(_single_spaced, text.split("\n")))
-    if "\n\n" in text or "\n " in text:
+    if "\n" in text and ("\n\n" in text or "\n " in text):
         text = BLANK_LINES.sub("\n\n", text)
     return text.strip().lower()
 

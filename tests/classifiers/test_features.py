@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from classifiers.text.features import CLASS_NAMES, FEATURE_NAMES, GROUPS, HEAD_CHARS, TABLE, TAIL_CHARS, features
+from classifiers.text.features import COURTESY, FEATURE_NAMES, TABLE, features
+from classifiers.text.scan import CLASS_NAMES, HEAD_CHARS, TAIL_CHARS
+from classifiers.text.word_groups import GROUPS
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=400)
 
@@ -80,6 +82,10 @@ def test_the_share_of_other_scripts_is_told():
 def test_every_listed_word_is_in_the_first_group_that_lists_it():
     for word, group in TABLE.items():
         assert group == next(name for name, words in GROUPS.items() if word in words.split())
+
+
+def test_courtesies_are_the_first_groups():
+    assert tuple(GROUPS)[: len(COURTESY)] == COURTESY
 
 
 def test_every_character_class_but_other_is_a_feature():

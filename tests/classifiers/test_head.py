@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from classifiers.shipped.calibrate import Calibration
-from classifiers.shipped.head import BITS, CLASSES, PARTS, Head, view, windowed
+from classifiers.shipped.head import BITS, CLASSES, PARTS, Head, view
 from classifiers.shipped.head_fit import HashedLogistic, Table
 from classifiers.text.features import FEATURE_NAMES, features
 from classifiers.text.ngrams import char_ngrams, token_ngrams
 from classifiers.text.normalise import normalise
+from classifiers.text.scan import windowed
 
 ANY_TEXT = st.text(st.characters(codec=None, exclude_categories=()), max_size=300)
 

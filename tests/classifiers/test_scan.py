@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from classifiers.text.difficulty import DIFFICULTY_NAMES, NAME, difficulty, difficulty_of
 from classifiers.text.difficulty import NUMBER as QUANTITY
-from classifiers.text.features import FEATURE_NAMES, MARKUP, PLAIN_WORD, STRETCHED, WORD, features, features_of, scan
+from classifiers.text.features import FEATURE_NAMES, features, features_of
+from classifiers.text.marks import MARKUP
+from classifiers.text.scan import PLAIN_WORD, STRETCHED, scan
 
 PARTS = [
     "heyyy", "AAArgh", "e-mail", "c++", "-", "don't", "٣", "12", "3/4", "1,000.50", "0" * 20, "\n", "\n- ", "\n  1) ", "\n(B) ",
@@ -18,6 +20,7 @@ PARTS = [
 TEXTS = st.one_of(
     st.text(st.characters(exclude_categories=()), max_size=120), st.lists(st.sampled_from(PARTS), max_size=25).map("".join)
 )
+WORD = re.compile(r"[a-z][a-z'+-]*")
 BULLET = re.compile(r"^[ \t]{0,8}(?:[-*•]|\d{1,3}[.)])[ \t]", re.MULTILINE)
 CHOICE = re.compile(r"^[ \t]{0,8}\(?[A-E][.):]", re.MULTILINE)
 NAME_PLAINLY = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+")
@@ -30,7 +33,7 @@ def test_words_are_those_that_the_patterns_find(text: str) -> None:
     own = scan(text)
     assert own.lowered == STRETCHED.sub(r"\1", text.lower())
     assert own.words == WORD.findall(own.lowered)
-    assert own.plain_words == PLAIN_WORD.findall(text.lower())
+    assert own.plain_words() == PLAIN_WORD.findall(text.lower())
     assert own.flat == (f" {' '.join(text.split())} " if text.strip() else "")
     assert own.may_have_digits or not re.search(r"\d", text)
 
