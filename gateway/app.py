@@ -80,7 +80,8 @@ def build_app(settings: Settings) -> Gateway:
     keys = KeyWatch(
         open_keys(settings, is_gateway=True), directory, counts_apart=settings.workers > 1 and settings.redis_url is None
     )
-    directory.is_closed = keys_exist(settings)  # so that a file that goes before the look below lets nobody in
+    if keys_exist(settings):
+        directory.close()  # so that a file that goes before the look below lets nobody in
     keys.look()
     check_address(settings, has_keys=directory.is_closed)
     router = load_router(settings.policy)

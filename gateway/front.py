@@ -15,7 +15,7 @@ from gateway.edge.error_response import error_body_at, error_response, speaks_an
 from gateway.edge.http_exchange import HttpExchange
 from gateway.edge.late_api import LateApi
 from gateway.edge.lifespan import run_lifespan
-from gateway.edge.request_headers import request_id
+from gateway.edge.request_headers import new_request_id, request_id
 from gateway.errors import ClientError
 from gateway.keys.directory import Directory
 from gateway.reply import Headers
@@ -66,12 +66,14 @@ class Gateway:
 
     def admit(self, exchange: HttpExchange) -> None:
         """Let a request in that was not asked over ASGI. Raises ClientError."""
-        exchange.id = request_id(exchange.headers)
-        if speaks_anthropic(exchange.path, exchange.headers):
+        head = exchange.head
+        exchange.id = head.given_id or new_request_id()
+        if head.speaks_anthropic:
             exchange.told = [("request-id", exchange.id)]
-        tenant = self.entrance.caller(exchange.path, exchange.headers)
-        assert tenant is not None, "hot routes are for callers"
-        exchange.tenant = tenant
+        admission = head.admission
+        if admission is None or not self.entrance.upholds(admission):
+            admission = head.admission = self.entrance.admission(exchange.headers)
+        exchange.tenant = admission.tenant
 
 
 def _fix_id(scope: Scope, headers: dict[bytes, bytes]) -> str:

@@ -44,9 +44,9 @@ class AsgiCall:
         try:
             await app(scope, self.receive, self.send)
         except ClientStalled:
-            log.info("%s %r: the client stopped reading its answer", exchange.method, exchange.path)
+            log.info("%s %r: the client stopped reading its answer", exchange.head.method, exchange.head.path)
         except Exception:  # the last resort, as on the hot route
-            log.exception("%s %r failed by a mistake of the gateway's", exchange.method, exchange.path)
+            log.exception("%s %r failed by a mistake of the gateway's", exchange.head.method, exchange.head.path)
         if exchange.has_left or exchange.is_complete:
             return
         if self.has_begun:
@@ -103,7 +103,7 @@ class AsgiCall:
             elif name == b"connection" and b"close" in value.lower():
                 exchange.keeps_alive, says_close = False, True
             parts += (name, b": ", value, b"\r\n")
-        self._is_bodiless = exchange.method == "HEAD" or status in _BODILESS
+        self._is_bodiless = exchange.head.method == "HEAD" or status in _BODILESS
         if self._length is None and not self._is_bodiless:
             self._is_chunked = exchange.is_chunked
         if not exchange.keeps_alive and not says_close and not exchange.connection.is_last:
@@ -127,21 +127,21 @@ class AsgiCall:
 
 def scope_of(exchange: HttpExchange, app_state: Mapping[str, Any]) -> Scope:
     """The request as ASGI has it. app_state: of the lifespan."""
-    transport = exchange.connection.transport
+    transport, head = exchange.connection.transport, exchange.head
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1" if exchange.is_chunked else "1.0",
+        "http_version": "1.1" if head.is_chunked else "1.0",
         "server": _address(transport.get_extra_info("sockname")),
         "client": _address(transport.get_extra_info("peername")),
         "scheme": "https" if transport.get_extra_info("sslcontext") else "http",
         "root_path": "",
-        "headers": exchange.raw_headers,
+        "headers": head.raw_headers,
         "state": dict(app_state),
-        "method": exchange.method,
-        "path": exchange.path,
-        "raw_path": exchange.raw_path,
-        "query_string": exchange.query,
+        "method": head.method,
+        "path": head.path,
+        "raw_path": head.raw_path,
+        "query_string": head.query,
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hmac
+import math
+from dataclasses import dataclass
 from typing import Final
 
 from gateway.edge.asgi import Scope
@@ -60,6 +62,15 @@ class Operator:
             raise ClientError(message, status=401, code="invalid_admin_key")
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Whose requests with a head are. Until ends_at, and as long as the directory is in this edition."""
+
+    tenant: Tenant
+    ends_at: float
+    edition: object
+
+
 class Entrance:
     """The one way in: every request passes here before anything reads it.
 
@@ -78,12 +89,27 @@ class Entrance:
 
     def caller(self, path: str, headers: dict[bytes, bytes]) -> Tenant | None:
         """Whose request this is; None for paths that are not for callers, once there are keys. Raises ClientError (401, 403)."""
+        if self._directory.is_closed and path != KEYED and not path.startswith(f"{KEYED}/"):
+            return None
+        return self.admission(headers).tenant
+
+    def admission(self, headers: dict[bytes, bytes]) -> Admission:
+        """Let a caller's request in. Raises ClientError (401, 403)."""
+        edition = self._directory.edition  # before all else: the keys are read in another thread
         if self._directory.is_closed:
-            return self._known(headers) if path == KEYED or path.startswith(f"{KEYED}/") else None
+            credential = credential_of(headers)
+            if self._operator.is_known_by(credential):
+                return Admission(OPERATOR, math.inf, edition)
+            caller = self._directory.caller_of(credential)
+            return Admission(caller.tenant, caller.ends_at, edition)
         error = None if self._is_insecure else refused(headers)
         if error is not None:
             raise error
-        return keyless_tenant(headers)
+        return Admission(keyless_tenant(headers), math.inf, edition)
+
+    def upholds(self, admission: Admission) -> bool:
+        """Whether the same headers would be let in again, as the same caller's."""
+        return admission.edition is self._directory.edition and self._directory.now() < admission.ends_at
 
     def sees(self, scope: Scope) -> str | None:
         """The key whose entries the caller may see; None: all of them.
@@ -104,7 +130,3 @@ class Entrance:
             return tenant_of(scope) is OPERATOR
         headers: dict[bytes, bytes] = dict(scope["headers"])
         return self._operator.is_at_the_door(headers) or is_here(scope.get("client"), headers)
-
-    def _known(self, headers: dict[bytes, bytes]) -> Tenant:
-        credential = credential_of(headers)
-        return OPERATOR if self._operator.is_known_by(credential) else self._directory.tenant_of(credential)

@@ -28,20 +28,15 @@ class ChatDialect:
     def error_body(self, error: TurnoutError, request_id: str) -> dict[str, Any]:
         return openai_errors.error_body(error, request_id)
 
-    async def answered(self, request: ChatRequest, writer: Writer) -> None:
+    def answered(self, request: ChatRequest, writer: Writer) -> None:
         """Nothing is kept of it here."""
 
 
 def read_request(given: Incoming) -> ChatRequest:
     """Bytes to a ChatRequest. Raises ClientError that names the field and what is wrong with it."""
-    return given.request(given.body, read_chat_head(given.body))
-
-
-def read_chat_head(body: bytes) -> chat.ChatHead:
-    """The head of a chat request. Raises ClientError."""
-    head = read_json(body, chat.read_head, "`model` and `messages`")
+    head = read_json(given.body, chat.read_head, "`model` and `messages`")
     if not head.messages:
         raise ClientError("`messages` is empty; give at least one message", code="empty_messages", param="messages")
     if not head.model:
         raise ClientError("`model` is empty; name a model, or `auto`", code="invalid_model", param="model")
-    return head
+    return given.request(given.body, head)

@@ -33,5 +33,5 @@ class CompletionsDialect:
     def error_body(self, error: TurnoutError, request_id: str) -> dict[str, Any]:
         return openai_errors.error_body(error, request_id)
 
-    async def answered(self, request: ChatRequest, writer: Writer) -> None:
+    def answered(self, request: ChatRequest, writer: Writer) -> None:
         """Nothing is kept of it here."""

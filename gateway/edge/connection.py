@@ -9,7 +9,6 @@ is none, and time is bounded by timers that are set when something is late, and 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Coroutine, Mapping
@@ -17,8 +16,8 @@ from typing import Any, Final, cast
 
 from gateway.edge.asgi_call import CONTINUE, AsgiCall, scope_of
 from gateway.edge.body_bounds import BODY_S, DISCARD_FACTOR, check_encoding, late, too_large
-from gateway.edge.endpoint import Endpoint
-from gateway.edge.error_response import ErrorBody, error_body_at, error_response
+from gateway.edge.endpoint import Endpoint, refuse
+from gateway.edge.error_response import ErrorBody, error_body_at
 from gateway.edge.exchange import taken
 from gateway.edge.http_exchange import CLOSE, HttpExchange
 from gateway.edge.idleness import Idleness
@@ -78,8 +77,7 @@ class Connection(asyncio.Protocol):
             self._reader.feed(data)
         except NoHttp as exc:
             self._spoil(exc)
-        if self.answering is not None:
-            self._proceed(self.answering)
+        self._proceed()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._state.connections.discard(self)
@@ -135,19 +133,15 @@ class Connection(asyncio.Protocol):
         elif self._waiting:
             self.answering = self._waiting.popleft()
             # Not here: what goes wrong with it is no matter of whoever gave the answer before.
-            self._loop.call_soon(self._proceed, self.answering)
+            self._loop.call_soon(self._proceed)
         elif self._spoilt_by is not None:
             self._end_spoilt(self._spoilt_by)
-        else:
+        elif self._is_paused:
             self.resume_reading()
 
-    def ended(self, exchange: HttpExchange, task: asyncio.Task[None]) -> None:
-        self._state.tasks.discard(task)
-        if self.answering is exchange:  # without an end: what is out of the answer must not look like a whole one
-            self.answering = None
-            self.transport.close()
-
     async def has_room(self) -> None:
+        if not self.is_congested:
+            return  # it was made before anybody came to wait for it
         waiter = self._loop.create_future()
         self._room.append(waiter)
         try:
@@ -239,56 +233,65 @@ class Connection(asyncio.Protocol):
             self.transport.write_eof()
             self.resume_reading()
 
-    def _proceed(self, exchange: HttpExchange) -> None:
-        """Take it as far as it goes with what is there of it."""
-        if exchange.call is not None:
-            exchange.call.hear()
-        elif exchange is not self.answering or exchange.task is not None:
+    def _proceed(self) -> None:
+        """Take the request whose turn it is as far as it goes with what is there of it."""
+        exchange = self.answering
+        if exchange is None:
             return
-        elif exchange.endpoint is None:
+        endpoint = exchange.endpoint
+        if endpoint is None:
+            self._call(exchange)
+        elif exchange.task is None and (exchange.is_admitted or self._admits(exchange, endpoint)):
+            if exchange.size > endpoint.body_bytes_max:
+                self._discard(exchange, endpoint)
+            elif exchange.is_received:
+                body = b"".join(exchange.chunks)  # of one piece no copy
+                exchange.chunks.clear()
+                self._begin(exchange, endpoint.answer(exchange, body))
+
+    def _call(self, exchange: HttpExchange) -> None:
+        if exchange.call is None:
             exchange.call = AsgiCall(exchange)
             self._begin(exchange, exchange.call.run(self._front, scope_of(exchange, self._app_state)))
             if not self._waiting:
                 self.resume_reading()
-            exchange.call.hear()
-        elif exchange.is_admitted or self._admits(exchange, exchange.endpoint):
-            self._gather(exchange, exchange.endpoint)
+        exchange.call.hear()
 
     def _admits(self, exchange: HttpExchange, endpoint: Endpoint[Any]) -> bool:
         """Whether the body is wanted; before it is here, so that it need not come in vain."""
         try:
             self._front.admit(exchange)
         except ClientError as exc:
-            self._refuse(exchange, exc, error_body_at(exchange.path, exchange.headers))
+            self._refuse(exchange, exc, error_body_at(exchange.head.path, exchange.headers))
             return False
         except Exception:  # the last resort, as behind it
             log.exception("request %s could not be let in by a mistake of the gateway's", exchange.id)
             self._refuse(exchange, InternalError(exchange.id), endpoint.dialect.error_body)
             return False
-        try:
-            check_encoding(exchange.headers)
-        except ClientError as exc:
-            self._refuse(exchange, exc, endpoint.dialect.error_body)
+        if not exchange.head.is_plain and not self._invites(exchange, endpoint):
             return False
         exchange.is_admitted = True
-        if exchange.awaits_word:
-            exchange.awaits_word = False
-            self.transport.write(CONTINUE)
         if not exchange.is_received:
             self._body_timer = self._loop.call_later(BODY_S, self._body_is_late, exchange, endpoint)
             self.resume_reading()
         return True
 
-    def _gather(self, exchange: HttpExchange, endpoint: Endpoint[Any]) -> None:
-        if exchange.size > endpoint.body_bytes_max:
-            exchange.chunks.clear()
-            if exchange.is_received or exchange.size > endpoint.body_bytes_max * DISCARD_FACTOR:
-                error = too_large(exchange.headers, endpoint.body_bytes_max)
-                self._refuse(exchange, error, endpoint.dialect.error_body)
-        elif exchange.is_received:
-            chunks = exchange.chunks
-            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            self._begin(exchange, endpoint.answer(exchange, body))
+    def _invites(self, exchange: HttpExchange, endpoint: Endpoint[Any]) -> bool:
+        """Whether the body is one that is read; who waits for that word is told."""
+        try:
+            check_encoding(exchange.headers)
+        except ClientError as exc:
+            self._refuse(exchange, exc, endpoint.dialect.error_body)
+            return False
+        if exchange.awaits_word:
+            exchange.awaits_word = False
+            self.transport.write(CONTINUE)
+        return True
+
+    def _discard(self, exchange: HttpExchange, endpoint: Endpoint[Any]) -> None:
+        exchange.chunks.clear()
+        if exchange.is_received or exchange.size > endpoint.body_bytes_max * DISCARD_FACTOR:
+            self._refuse(exchange, too_large(exchange.headers, endpoint.body_bytes_max), endpoint.dialect.error_body)
 
     def _begin(self, exchange: HttpExchange, work: Coroutine[Any, Any, None]) -> None:
         if self._body_timer is not None:
@@ -296,17 +299,16 @@ class Connection(asyncio.Protocol):
             self._body_timer = None
         task = exchange.task = self._loop.create_task(work)
         self._state.tasks.add(task)
-        task.add_done_callback(exchange.ended)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._state.tasks.discard(task)
+        if self.answering is not None and self.answering.task is task:  # what is out of the answer must not look like a whole one
+            self.answering = None
+            self.transport.close()
 
     def _refuse(self, exchange: HttpExchange, error: TurnoutError, words: ErrorBody) -> None:
-        status, body, headers = error_response(error, exchange.id, words)
-
-        async def refuse() -> None:
-            with contextlib.suppress(ClientStalled):  # it will not hear it
-                if (pending := exchange.whole(status, body, [("x-request-id", exchange.id), *headers])) is not None:
-                    await pending
-
-        self._begin(exchange, refuse())
+        self._begin(exchange, refuse(exchange, error, words))
 
     def _body_is_late(self, exchange: HttpExchange, endpoint: Endpoint[Any]) -> None:
         self._body_timer = None

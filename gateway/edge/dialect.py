@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -69,6 +70,6 @@ class Dialect(Protocol[R]):
         """An error in the dialect's shape; status and headers are the same in all of them."""
         ...
 
-    async def answered(self, request: R, writer: Writer) -> None:
-        """The answer is complete and its last bytes are about to go out."""
+    def answered(self, request: R, writer: Writer) -> Awaitable[None] | None:
+        """The answer is complete; its last bytes go out when what this returns, if it is something, has been awaited."""
         ...

@@ -28,7 +28,7 @@ class EmbeddingsDialect:
     def error_body(self, error: TurnoutError, request_id: str) -> dict[str, Any]:
         return openai_errors.error_body(error, request_id)
 
-    async def answered(self, request: EmbeddingsRequest, writer: Writer) -> None:
+    def answered(self, request: EmbeddingsRequest, writer: Writer) -> None:
         """Nothing is kept of it here."""
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from gateway.edge.asgi import ClientLeft, Receive, Scope, Send, read_body, run_while_connected
 from gateway.edge.asgi_exchange import AsgiExchange
 from gateway.edge.dialect import Dialect, Incoming
-from gateway.edge.error_response import error_response
+from gateway.edge.error_response import ErrorBody, error_response
 from gateway.edge.exchange import Exchange
 from gateway.edge.sink import HttpSink
 from gateway.errors import ClientError, InternalError, TurnoutError
@@ -47,7 +46,7 @@ class Endpoint(Generic[R]):
         except ClientLeft:
             return  # there is nobody to answer, and nothing was asked yet
         except ClientError as exc:
-            await self.refuse(exchange, exc)
+            await refuse(exchange, exc, self.dialect.error_body)
             return
         await run_while_connected(self.answer(exchange, body), receive, lambda: exchange.is_complete)
 
@@ -57,16 +56,13 @@ class Endpoint(Generic[R]):
         try:
             request = await self.dialect.read(Incoming(id_, body, exchange.headers, exchange.query, tenant))
         except TurnoutError as exc:
-            await self.refuse(exchange, exc)
+            await refuse(exchange, exc, self.dialect.error_body)
             return
         except Exception:  # as below
             log.exception("request %s could not be read by a mistake of the gateway's", id_)
-            await self.refuse(exchange, InternalError(id_))
+            await refuse(exchange, InternalError(id_), self.dialect.error_body)
             return
-        writer = self.dialect.writer(request)
-        answered = partial(self.dialect.answered, request, writer)
-        keep_alive_s = self._keep_alive_s if request.is_stream else 0.0
-        sink = HttpSink(exchange, writer, self.dialect.error_body, answered, keep_alive_s)
+        sink = HttpSink(exchange, self.dialect, request, self._keep_alive_s if request.is_stream else 0.0)
         try:
             await self._pipeline.handle(request, tenant, sink)
         except ClientStalled:
@@ -78,9 +74,10 @@ class Endpoint(Generic[R]):
         finally:
             sink.close()
 
-    async def refuse(self, exchange: Exchange, error: TurnoutError) -> None:
-        """Answer with an error, in the dialect's words."""
-        status, body, headers = error_response(error, exchange.id, self.dialect.error_body)
-        with contextlib.suppress(ClientStalled):  # it will not hear it
-            if (pending := exchange.whole(status, body, [("x-request-id", exchange.id), *headers])) is not None:
-                await pending
+
+async def refuse(exchange: Exchange, error: TurnoutError, words: ErrorBody) -> None:
+    """Answer with an error, in these words."""
+    status, body, headers = error_response(error, exchange.id, words)
+    with contextlib.suppress(ClientStalled):  # it will not hear it
+        if (pending := exchange.whole(status, body, [("x-request-id", exchange.id), *headers])) is not None:
+            await pending

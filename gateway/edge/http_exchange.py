@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from gateway.edge.endpoint import Endpoint
 from gateway.edge.exchange import STREAM, Pending
+from gateway.edge.request_head import RequestHead
 from gateway.edge.response_head import STATUS_LINES, header_lines
 from gateway.reply import Headers
 from gateway.tenant import Tenant
@@ -41,10 +42,6 @@ class Line(Protocol):
         """Its last bytes are out."""
         ...
 
-    def ended(self, exchange: HttpExchange, task: asyncio.Task[None]) -> None:
-        """Whoever answered it is done."""
-        ...
-
     def pause_reading(self) -> None:
         """Until `resume_reading`."""
         ...
@@ -67,43 +64,30 @@ class Call(Protocol):
 class HttpExchange:
     """An Exchange. The connection that it came on fills it, and answers one at a time.
 
-    raw_headers: as they came, in order, names in lower case. keeps_alive: the connection stays open after the answer. is_chunked:
-    a stream is framed in chunks, and not by the connection's end, as in HTTP/1.0. awaits_word: the client sends the body when it
-    is told to, and else maybe never. An answer before that is the connection's last: nobody could say what comes next.
+    endpoint: of the hot route that it is for, if any. keeps_alive, awaits_word: as the head says, until it is not so. An answer
+    while the client awaits the word is the connection's last: nobody could say what comes next.
     """
 
-    # Where they start; most requests change few of them.
-    endpoint: Endpoint[Any] | None = None  # of the hot route
-    call: Call | None = None  # of any other
+    # Where they start, after a plain head; most requests change few of them.
+    keeps_alive = is_chunked = True
+    awaits_word = False
+    call: Call | None = None  # of what is for no hot route
     task: asyncio.Task[None] | None = None  # that answers it
     tenant: Tenant
     id = ""
-    raw_path = b""
     told: Headers = []  # in every answer, whoever gives it  # noqa: RUF012
     size = 0  # of the body, as far as it has come
     is_received = False
     is_admitted = False
     is_complete = False
     has_left = False
-    awaits_word = False
 
-    def __init__(
-        self,
-        connection: Line,
-        method: str,
-        path: str,
-        query: bytes,
-        raw_headers: list[tuple[bytes, bytes]],
-        *,
-        keeps_alive: bool,
-        is_chunked: bool,
-    ) -> None:
-        self.connection, self.method, self.path, self.query = connection, method, path, query
-        self.raw_headers, self.headers = raw_headers, dict(raw_headers)
-        self.keeps_alive, self.is_chunked = keeps_alive, is_chunked
+    def __init__(self, connection: Line, head: RequestHead, endpoint: Endpoint[Any] | None) -> None:
+        self.connection, self.head, self.endpoint = connection, head, endpoint
+        self.headers, self.query = head.headers, head.query
         self.chunks: list[bytes] = []
-        if b"expect" in self.headers:
-            self.awaits_word = is_chunked and self.headers[b"expect"].lower() == b"100-continue"
+        if not head.is_plain:
+            self.keeps_alive, self.is_chunked, self.awaits_word = head.keeps_alive, head.is_chunked, head.awaits_word
 
     def whole(self, status: int, body: bytes, headers: Headers) -> Pending:
         self.is_complete = True
@@ -163,10 +147,6 @@ class HttpExchange:
         pending = self.send(data, more)
         if pending is not None:
             await pending
-
-    def ended(self, task: asyncio.Task[None]) -> None:
-        """For the task that answers it."""
-        self.connection.ended(self, task)
 
     def _lines(self, headers: Headers) -> bytes:
         lines = header_lines([*headers, *self.told] if self.told else headers)

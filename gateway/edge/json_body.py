@@ -14,8 +14,6 @@ T = TypeVar("T")
 
 def read_json(body: bytes, decode: Callable[[bytes], T], needs: str) -> T:
     """decode(body). needs: what the body must have, for people. Raises ClientError that names the field and its fault."""
-    if not body.strip():
-        raise ClientError(f"the body is empty; send a JSON object with {needs}", code="invalid_json")
     try:
         body.decode("utf-8")  # fields that are not looked at are not checked, and are passed on
         return decode(body)
@@ -24,6 +22,8 @@ def read_json(body: bytes, decode: Callable[[bytes], T], needs: str) -> T:
     except UnicodeDecodeError as exc:
         raise ClientError(f"the body is not UTF-8 (byte {exc.start}); encode it so", code="invalid_json") from exc
     except msgspec.DecodeError as exc:
+        if not body.strip():
+            raise ClientError(f"the body is empty; send a JSON object with {needs}", code="invalid_json") from exc
         raise ClientError(f"the body is not valid JSON: {exc}", code="invalid_json") from exc
     except RecursionError as exc:
         raise ClientError("the body is nested too deeply", code="invalid_json") from exc

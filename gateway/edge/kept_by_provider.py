@@ -22,7 +22,8 @@ from gateway.errors import ClientError, DeadlineExceeded, Refused, TurnoutError,
 from gateway.policy.compile import Policy
 from gateway.policy.dialects import spoken
 from gateway.policy.schema_models import OpenAIProvider, WireDialect
-from gateway.providers.http import HttpClient, HttpResponse
+from gateway.providers.http import HttpClient
+from gateway.providers.http_response import HttpResponse
 from gateway.providers.openai_kept import OpenAIKept
 from gateway.reply import ClientStalled
 from gateway.runtime import CurrentRuntime

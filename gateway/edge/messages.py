@@ -35,7 +35,7 @@ class MessagesDialect:
     def error_body(self, error: TurnoutError, request_id: str) -> dict[str, Any]:
         return anthropic_errors.error_body(error, request_id)
 
-    async def answered(self, request: ChatRequest, writer: Writer) -> None:
+    def answered(self, request: ChatRequest, writer: Writer) -> None:
         """Nothing is kept of it here."""
 
 

@@ -41,10 +41,18 @@ class RequestHeaders:
 
 
 def request_id(headers: dict[bytes, bytes]) -> str:
-    """The caller's id if it is fit for logs and headers, else one of ours."""
+    """The caller's id, else one of ours."""
+    return given_id(headers) or new_request_id()
+
+
+def given_id(headers: dict[bytes, bytes]) -> str | None:
+    """The caller's id, if it is fit for logs and headers."""
     given = headers.get(b"x-request-id")
-    if given is not None and _ID.fullmatch(said := given.decode("latin-1")):
-        return said
+    return said if given is not None and _ID.fullmatch(said := given.decode("latin-1")) else None
+
+
+def new_request_id() -> str:
+    """One of ours."""
     return f"req_{new_uid()}"
 
 

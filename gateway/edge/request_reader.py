@@ -10,8 +10,10 @@ import httptools
 
 from gateway.edge.endpoint import Endpoint
 from gateway.edge.http_exchange import HttpExchange, Line
+from gateway.edge.request_head import KnownHead, RequestHead, known_again
 
 HEAD_BYTES_MAX: Final = 65_536  # of a request line and its headers; eight times what other servers take
+LESSONS_MAX: Final = 8  # so many heads of a client are learnt: of one that says something else each time it would be in vain
 NoHttp = httptools.HttpParserError
 """What a client sent is no HTTP."""
 
@@ -33,7 +35,10 @@ class Receiver(Line, Protocol):
 
 
 class RequestReader:
-    """receiving: the request whose body is to come. hot: by path, what answers a POST there; looked at with each request."""
+    """receiving: the request whose body is to come. hot: by path, what answers a POST there; looked at when a head is parsed.
+
+    A head that is known is not parsed, nor is the body behind it: the parser does not hear of either, between two requests.
+    """
 
     def __init__(self, connection: Receiver, hot: Mapping[str, Endpoint[Any]]) -> None:
         self._connection, self._hot = connection, hot
@@ -43,18 +48,20 @@ class RequestReader:
         self.receiving: HttpExchange | None = None
         self._unread = 0  # bytes since the last that made a head whole, or were of a body
         self._head_size_max = 0  # no head that is made whole by what is read now has more
+        self._is_between = True  # two requests, for the parser
+        self._parsed: list[HttpExchange] = []  # whose heads were made whole by what is read now
+        self._known: KnownHead | None = None
+        self._lessons = LESSONS_MAX
+        self._missing = 0  # bytes of the body behind a known head
 
     def feed(self, data: bytes) -> None:
         """Read on. Raises NoHttp; nothing that comes after it can be read."""
-        self._unread = self._head_size_max = self._unread + len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as exc:
-            self._stays_http(data[exc.args[0] :])
-        except httptools.HttpParserCallbackError as exc:
-            raise exc.__context__ or exc from None  # what was raised below
-        if self._unread > HEAD_BYTES_MAX:  # or what follows a body in chunks
-            raise self._too_large()
+        if self._missing:
+            data = self._behind_body(data)
+            if not data:
+                return
+        if self._known is None or not self._is_between or self._unread or not self._is_again(self._known, data):
+            self._parse(data)
 
     def close(self) -> None:
         """Nothing more is read."""
@@ -68,7 +75,7 @@ class RequestReader:
     # What the parser calls.
 
     def on_message_begin(self) -> None:
-        self._url, self._headers = b"", []
+        self._is_between, self._url, self._headers = False, b"", []
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -82,8 +89,10 @@ class RequestReader:
         if self._parser.should_upgrade():
             return  # see _stays_http
         self._unread = 0
-        self.receiving = self._exchange()
+        head = self._head()
         self._headers = []  # what follows a body in chunks is none of the request's
+        self.receiving = HttpExchange(self._connection, head, self._hot.get(head.path) if head.method == "POST" else None)
+        self._parsed.append(self.receiving)
         self._connection.came(self.receiving)
 
     def on_body(self, body: bytes) -> None:
@@ -94,39 +103,74 @@ class RequestReader:
             exchange.chunks.append(body)
 
     def on_message_complete(self) -> None:
-        self._unread = 0
+        self._is_between, self._unread = True, 0
         if self.receiving is not None:
             self.receiving.is_received = True
+            self._is_between = self.receiving.head.keeps_alive  # behind the last request nothing is read
             self.receiving = None
 
     # The rest.
 
-    def _exchange(self) -> HttpExchange:
-        parser, hot = self._parser, self._hot
-        method, version = parser.get_method().decode("ascii"), parser.get_http_version()
+    def _behind_body(self, data: bytes) -> bytes:
+        body, rest = data[: self._missing], data[self._missing :]
+        self._missing -= len(body)
+        self.on_body(body)
+        if not self._missing:
+            self.on_message_complete()
+        return rest
+
+    def _is_again(self, known: KnownHead, data: bytes) -> bool:
+        """Whether it is the known head, with nothing behind it but its body, or the beginning of that; then it is read."""
+        end = known.end_in(data)
+        size = len(data) - end
+        if not end or size > known.body_bytes:
+            return False
+        exchange = HttpExchange(self._connection, known.head, known.endpoint)
+        exchange.chunks, exchange.size = [data[end:]], size
+        if size == known.body_bytes:
+            exchange.is_received = True
+        else:
+            self.receiving, self._missing = exchange, known.body_bytes - size
+        self._connection.came(exchange)
+        return True
+
+    def _parse(self, data: bytes) -> None:
+        was_between = self._is_between
+        self._unread = self._head_size_max = self._unread + len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as exc:
+            self._stays_http(data[exc.args[0] :])
+            was_between = False  # the head as it stands was not taken
+        except httptools.HttpParserCallbackError as exc:
+            raise exc.__context__ or exc from None  # what was raised below
+        if self._unread > HEAD_BYTES_MAX:  # or what follows a body in chunks
+            raise self._too_large()
+        parsed, self._parsed = self._parsed, []
+        if was_between and len(parsed) == 1 and self._lessons and (endpoint := parsed[0].endpoint) is not None:
+            self._lessons -= 1
+            self._known = known_again(parsed[0].head, endpoint, data, parsed[0].size)
+
+    def _head(self) -> RequestHead:
+        parser = self._parser
         raw_path, query = self._url, b""
         path = raw_path.decode("latin-1")
-        if path not in hot:
+        if path not in self._hot:
             url = httptools.parse_url(self._url)
             if url.path is None:
                 raise httptools.HttpParserInvalidURLError(f"{self._url[:200]!r} has no path")
             raw_path, query = url.path, url.query or b""
             path = urllib.parse.unquote(raw_path.decode("ascii"))
-        is_current = version != "1.0"
-        exchange = HttpExchange(
-            self._connection,
-            method,
+        is_current = parser.get_http_version() != "1.0"
+        return RequestHead(
+            parser.get_method().decode("ascii"),
             path,
+            raw_path,
             query,
             self._headers,
             keeps_alive=is_current and parser.should_keep_alive(),
             is_chunked=is_current,
         )
-        if method == "POST" and path in hot:
-            exchange.endpoint = hot[path]
-        else:
-            exchange.raw_path = raw_path
-        return exchange
 
     def _head_size(self) -> int:
         return len(self._url) + sum([len(name) + len(value) for name, value in self._headers])

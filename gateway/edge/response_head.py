@@ -15,6 +15,7 @@ def _status_line(status: int) -> bytes:
     return f"HTTP/1.1 {status} {phrase}\r\n".encode()
 
 
+_PLAIN: Final = bytes(range(0x20, 0x7F))
 STATUS_LINES: Final = {status: _status_line(status) for status in range(100, 600)}
 
 
@@ -27,8 +28,10 @@ def plain(value: str) -> str:
 
 def header_lines(headers: Headers) -> bytes:
     """These headers, each with its line's end."""
-    # All are looked at together, since nearly always all of them are plain, and no step of it is in Python.
-    text = "\n".join(map(": ".join, headers))
-    if not (text.isascii() and text.count("\n") == len(headers) - 1 and text.replace("\n", "").isprintable()):
-        text = "\n".join([f"{name}: {plain(value)}" for name, value in headers])
-    return text.replace("\n", "\r\n").encode("ascii") + b"\r\n" if headers else b""
+    if not headers:
+        return b""
+    # All are looked at together, since nearly always all of them are plain: then what is not are the ends of the lines.
+    lines = "\r\n".join(map(": ".join, headers)).encode("ascii", "replace")
+    if lines.translate(None, _PLAIN) != b"\r\n" * (len(headers) - 1):
+        lines = "\r\n".join([f"{name}: {plain(value)}" for name, value in headers]).encode("ascii")
+    return lines + b"\r\n"

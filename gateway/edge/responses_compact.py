@@ -41,5 +41,5 @@ class CompactDialect:
     def error_body(self, error: TurnoutError, request_id: str) -> dict[str, Any]:
         return self._responses.error_body(error, request_id)
 
-    async def answered(self, request: ResponsesRequest, writer: Writer) -> None:
+    def answered(self, request: ResponsesRequest, writer: Writer) -> None:
         """Nothing is kept of it here."""

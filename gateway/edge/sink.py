@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
-from gateway.dialects.base import Writer
-from gateway.edge.error_response import ErrorBody, error_response
+from gateway.edge.dialect import Dialect
+from gateway.edge.error_response import error_response
 from gateway.edge.exchange import Exchange, Pending
 from gateway.edge.keep_alive import Pulse
 from gateway.errors import InternalError, TurnoutError
@@ -18,29 +18,24 @@ BEGIN_S: Final = 45.0
 
 
 class HttpSink:
-    """The sink of one request.
+    """The sink of one request, in its dialect.
 
-    answered: done when the answer is complete, before its last bytes go out. keep_alive_s: how long a stream may be silent until
-    something is sent that says nothing; 0 for ever.
+    keep_alive_s: how long a stream may be silent until something is sent that says nothing; 0 for ever.
     """
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        writer: Writer,
-        error_body: ErrorBody,
-        answered: Callable[[], Awaitable[None]],
-        keep_alive_s: float = 0.0,
-    ) -> None:
-        self._exchange, self._writer, self._error_body = exchange, writer, error_body
-        self._answered, self._keep_alive_s = answered, keep_alive_s
-        self._has_begun = False
-        self._pulse: Pulse | None = None
-        self._awaited: Callable[[], Headers] = list
+    # Where they start; a whole answer changes none of them.
+    _has_begun = False
+    _pulse: Pulse | None = None
+    _awaited: Callable[[], Headers] = list
+
+    def __init__(self, exchange: Exchange, dialect: Dialect[Any], request: Any, keep_alive_s: float) -> None:
+        self._exchange, self._dialect, self._request = exchange, dialect, request
+        self._writer, self._keep_alive_s = dialect.writer(request), keep_alive_s
 
     async def whole(self, body: bytes, headers: Headers, native: bytes = b"") -> None:
         said = self._writer.whole(body, native)
-        await self._answered()
+        if (keeping := self._dialect.answered(self._request, self._writer)) is not None:
+            await keeping
         self._has_begun = True
         if (pending := self._exchange.whole(200, said, headers)) is not None:
             await pending
@@ -73,7 +68,8 @@ class HttpSink:
 
     async def end(self, closing: Closing) -> None:
         said = self._writer.end(closing)
-        await self._answered()
+        if (keeping := self._dialect.answered(self._request, self._writer)) is not None:
+            await keeping
         await self._finish(said)
 
     async def break_off(self, error: TurnoutError) -> None:
@@ -86,7 +82,7 @@ class HttpSink:
             await self.break_off(error)
             return
         self._has_begun = True
-        status, body, more = error_response(error, self._exchange.id, self._error_body)
+        status, body, more = error_response(error, self._exchange.id, self._dialect.error_body)
         if (pending := self._exchange.whole(status, body, [*headers, *more])) is not None:
             await pending
 

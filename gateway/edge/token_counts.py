@@ -20,9 +20,9 @@ from gateway.pricing.tokens import CHARACTERS, TokenCounter, tokens_read
 from gateway.providers.token_counting import CountsTokens
 from gateway.request import ChatRequest, Native
 from gateway.router import Routed
-from gateway.running import Target
 from gateway.runtime import CurrentRuntime, Runtime
 from gateway.sessions import Sessions, session_draw
+from gateway.target import Target
 from gateway.tenant import Tenant
 
 log = logging.getLogger("turnout.edge")

@@ -14,7 +14,7 @@ from gateway.tenant import Tenant
 
 
 @dataclass(frozen=True, slots=True)
-class _Caller:
+class Caller:
     """ends_at: from when on the secret is refused."""
 
     tenant: Tenant
@@ -25,27 +25,31 @@ class _Caller:
 class Directory:
     """is_closed: a key exists, or may exist where none can be read, so callers need one. It never opens again.
 
-    A store that is lost must not let everybody in.
+    A store that is lost must not let everybody in. edition: another object as soon as something else is known.
     """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         """now: seconds since 1970."""
-        self._now = now
-        self._callers: dict[bytes, _Caller] = {}
-        self.is_closed = False
+        self.now = now
+        self._callers: dict[bytes, Caller] = {}
+        self.is_closed, self.edition = False, object()
 
     def replace(self, held: Iterable[Held]) -> None:
         """Know these secrets and no others, from now on."""
-        self._callers = {one.digest: _Caller(one.key.tenant, _ends_at(one), one) for one in held}
-        self.is_closed = self.is_closed or bool(self._callers)
+        self._callers = {one.digest: Caller(one.key.tenant, _ends_at(one), one) for one in held}
+        self.is_closed, self.edition = self.is_closed or bool(self._callers), object()
+
+    def close(self) -> None:
+        """From now on callers need a key."""
+        self.is_closed, self.edition = True, object()
 
     @property
     def limited(self) -> str | None:
         """The id of a key with limits of its own that opens something, None if no key has any."""
-        return next((c.tenant.key for c in self._callers.values() if c.tenant.limits and self._now() < c.ends_at), None)
+        return next((c.tenant.key for c in self._callers.values() if c.tenant.limits and self.now() < c.ends_at), None)
 
-    def tenant_of(self, credential: bytes | None) -> Tenant:
-        """Whose secret this is. Raises ClientError (401) if it is nobody's, or not any more.
+    def caller_of(self, credential: bytes | None) -> Caller:
+        """Whose secret this is, and until when. Raises ClientError (401) if it is nobody's, or not any more.
 
         Not compared in constant time: it is looked up by its digest, and nobody can say of a digest how it begins, so the
         time that a look-up takes tells nothing of the secrets that there are.
@@ -58,9 +62,9 @@ class Directory:
         caller = self._callers.get(digest_of(credential))
         if caller is None:
             raise _refused(_unknown(credential.decode("latin-1")))
-        if self._now() >= caller.ends_at:
-            raise _refused(_ended(caller.held, self._now()))
-        return caller.tenant
+        if self.now() >= caller.ends_at:
+            raise _refused(_ended(caller.held, self.now()))
+        return caller
 
 
 def _ends_at(held: Held) -> float:

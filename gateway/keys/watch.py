@@ -79,7 +79,7 @@ class KeyWatch:
             if self._trouble is None:
                 log.error("%s; until then the keys that are known hold", exc)
             self._trouble = exc.message
-            self._directory.is_closed = True  # where there is none, it may be the first that cannot be read
+            self._directory.close()  # where there is none, it may be the first that cannot be read
             return
         if self._trouble is not None:
             log.info("the virtual keys can be read again")

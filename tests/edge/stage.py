@@ -52,8 +52,9 @@ class EchoDialect:
     def error_body(self, error: TurnoutError, request_id: str) -> dict[str, Any]:
         return openai_errors.error_body(error, request_id)
 
-    async def answered(self, request: Any, writer: Writer) -> None:
+    def answered(self, request: Any, writer: Writer) -> Awaitable[None] | None:
         """Nothing is kept of it."""
+        return None
 
 
 async def say(sink: Sink, data: bytes) -> None:

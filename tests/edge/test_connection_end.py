@@ -8,6 +8,7 @@ import gc
 import pytest
 
 from gateway.edge.asgi import Receive, Scope, Send
+from gateway.edge.connection import Connection
 from gateway.edge.dialect import Incoming
 from gateway.edge.endpoint import Endpoint
 from gateway.edge.exchange import SEND_S
@@ -197,6 +198,27 @@ def test_a_client_that_does_not_read_is_given_up(body: bytes) -> None:
         assert (story.said, client.is_cut, stage.state.tasks) == (["begun", "stalled"], True, set())
 
     playing(play, Stage(story))
+
+
+def test_room_that_is_made_before_anybody_waits_for_it_is_waited_for_no_more() -> None:
+    connections: list[Connection] = []
+
+    async def says(asked: Asked, sink: Sink) -> None:
+        await sink.begin([])
+        connections[0].pause_writing()
+        pending = sink.events(b"data: 1\n\n")  # awaited by a task that has yet to wake up, where events are passed on
+        connections[0].resume_writing()
+        assert pending is not None
+        await pending
+        await sink.end(CLOSING)
+
+    async def play(client: Client, stage: Stage) -> None:
+        connections.append(client.connection)
+        await client.sends(request("/hot", b"stream"))
+        await settled()
+        assert client.answers[0].is_whole and b"data: 1\n\n" in client.sent
+
+    playing(play, Stage(says))
 
 
 def test_who_gives_a_client_up_has_time_to_clean_up() -> None:

@@ -76,7 +76,7 @@ def test_a_body_that_does_not_come_is_not_waited_for() -> None:
 def test_a_body_in_time_is_answered_and_its_timer_is_gone(caplog: pytest.LogCaptureFixture) -> None:
     async def play(client: Client, stage: Stage) -> None:
         data = request("/hot", b"hello")
-        await client.sends(data[:-2])
+        await client.sends(data[:-3], data[-3:-2])
         await asyncio.sleep(BODY_S - 1)
         await client.sends(data[-2:])
         await asyncio.sleep(BODY_S)

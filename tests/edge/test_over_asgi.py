@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -50,11 +51,14 @@ def post(path: str, body: bytes | dict[str, Any], *lines: str, method: str = "PO
     return "\r\n".join(head).encode() + data
 
 
-def heard(gateway: LiveGateway, data: bytes) -> bytes:
-    """All that comes back until the server closes, without what differs each time."""
+def heard(gateway: LiveGateway, *parts: bytes) -> bytes:
+    """All that comes back until the server closes, without what differs each time. parts: not all sent at once."""
     address = httpx.URL(gateway.url)
     with socket.create_connection((address.host, address.port or 0), timeout=10) as line:
-        line.sendall(data)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for place, part in enumerate(parts):
+            time.sleep(0.05 if place else 0)
+            line.sendall(part)
         got = b"".join(iter(lambda: line.recv(65536), b""))
     for pattern, same in DIFFERS:
         got = re.sub(pattern, same, got)
@@ -112,6 +116,21 @@ MESSAGES: Final = {**SAID, "max_tokens": 100}
 def test_the_answer_is_the_same(pair: tuple[LiveGateway, LiveGateway], data: bytes) -> None:
     own, asgi = (heard(gateway, data) for gateway in pair)
     assert own.startswith(b"HTTP/1.1 ")
+    assert own == asgi
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "line"),
+    [(CHAT, SAID, "x-one: 1"), (CHAT, SAID, "x-request-id: mine"), ("/v1/messages", MESSAGES, "anthropic-version: 2023-06-01")],
+)
+def test_the_same_head_again_and_again_is_answered_the_same(
+    pair: tuple[LiveGateway, LiveGateway], path: str, fields: dict[str, Any], line: str
+) -> None:
+    one, stream = post(path, fields, line), post(path, {**fields, "stream": True}, line)
+    cut = len(one) - 20
+    parts = [one, one, one[:cut], one[cut:], stream, b"\r\n", one, stream + one, one, post(path, b"{}", line), one]
+    own, asgi = (heard(gateway, *parts, post(path, fields, CLOSE)) for gateway in pair)
+    assert own.count(b"HTTP/1.1 200 OK") == 10 and own.count(b"HTTP/1.1 400 ") == 1
     assert own == asgi
 
 

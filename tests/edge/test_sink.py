@@ -6,22 +6,22 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.dialects import openai_errors
-from gateway.dialects.chat_answer import KEEP_ALIVE, ChatWriter
+from gateway.dialects.base import Writer
+from gateway.dialects.chat_answer import KEEP_ALIVE
 from gateway.edge.exchange import Pending
 from gateway.edge.sink import BEGIN_S, HttpSink
 from gateway.errors import ClientError
 from gateway.reply import Closing, Headers
 from gateway.tenant import OPERATOR
 from gateway.usage import Usage
-from tests.edge.stage import say
+from tests.edge.stage import EchoDialect, say
 from tests.virtual_time import run
 
 CLOSING = Closing(Usage(1, 1), 0.0)
 
 
-class Wire:
-    """An exchange that keeps what was sent, and whether the answer was known to be complete by then."""
+class Wire(EchoDialect):
+    """An exchange, and its dialect, that keeps what was sent, and whether the answer was known to be complete by then."""
 
     def __init__(self) -> None:
         self.id, self.headers, self.query, self.tenant = "req_1", dict[bytes, bytes](), b"", OPERATOR
@@ -48,11 +48,11 @@ class Wire:
         self.bodies.append(data)
         return None
 
-    async def answered(self) -> None:
+    def answered(self, request: Any, writer: Writer) -> None:
         self.answered_after = len(self.bodies)
 
     def sink(self, keep_alive_s: float = 10.0) -> HttpSink:
-        return HttpSink(self, ChatWriter(), openai_errors.error_body, self.answered, keep_alive_s)
+        return HttpSink(self, self, None, keep_alive_s)
 
     @property
     def statuses(self) -> list[int]:

@@ -52,7 +52,7 @@ class Shell:
         store, directory = SqliteKeys(self.folder / "keys.db"), Directory()
         directory.replace(store.held())
         store.close()
-        return directory.tenant_of(secret.encode())
+        return directory.caller_of(secret.encode()).tenant
 
 
 @pytest.fixture

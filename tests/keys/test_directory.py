@@ -28,7 +28,7 @@ def held(secret: str, until: float | None = None, **fields: object) -> Held:
 
 def refusal(directory: Directory, credential: str | None) -> str:
     with pytest.raises(ClientError) as refused:
-        directory.tenant_of(None if credential is None else credential.encode())
+        directory.caller_of(None if credential is None else credential.encode())
     assert (refused.value.status, refused.value.code) == (401, "invalid_api_key")
     assert credential is None or credential not in refused.value.message
     return refused.value.message
@@ -38,9 +38,9 @@ def test_a_key_is_a_tenant_with_all_that_was_said_of_it() -> None:
     secret, directory = new_secret(), Directory(Clock())
     permit, limits = Permit(("small",), ("r*",)), (("requests", Rate(5, 60)),)
     directory.replace([held(secret, id="key_1", team="search", tags={"app": "ide"}, permit=permit, limits=limits)])
-    tenant = directory.tenant_of(secret.encode())
+    tenant = directory.caller_of(secret.encode()).tenant
     assert tenant == Tenant("key_1", "search", {"app": "ide"}, permit, limits)
-    assert directory.tenant_of(secret.encode()) is tenant, "made once, not for each request"
+    assert directory.caller_of(secret.encode()).tenant is tenant, "made once, not for each request"
 
 
 def test_without_a_key_the_directory_is_open_and_with_one_it_stays_closed() -> None:
@@ -68,7 +68,7 @@ def test_a_key_ends_when_it_expires() -> None:
     directory = Directory(clock)
     directory.replace([held(secret, id="key_1", expires_at=2000.0)])
     clock.now = 1999.9
-    assert directory.tenant_of(secret.encode()).key == "key_1"
+    assert directory.caller_of(secret.encode()).tenant.key == "key_1"
     clock.now = 2000.0
     assert refusal(directory, secret) == "key 'key_1' expired at 1970-01-01T00:33:20Z"
     assert directory.is_closed
@@ -85,10 +85,10 @@ def test_a_rotated_secret_holds_for_its_overlap() -> None:
     old, new, clock = new_secret(), new_secret(), Clock()
     directory, key = Directory(clock), a_key(id="key_1")
     directory.replace([Held(digest_of(old.encode()), key, 1500.0), Held(digest_of(new.encode()), key)])
-    assert directory.tenant_of(old.encode()) == directory.tenant_of(new.encode())
+    assert directory.caller_of(old.encode()).tenant == directory.caller_of(new.encode()).tenant
     clock.now = 1500.0
     assert refusal(directory, old) == "this secret of key 'key_1' was replaced by another one; send that"
-    assert directory.tenant_of(new.encode()).key == "key_1"
+    assert directory.caller_of(new.encode()).tenant.key == "key_1"
 
 
 def test_a_rotated_secret_does_not_outlive_its_key() -> None:

@@ -213,11 +213,13 @@ def test_with_a_key_callers_may_come_from_elsewhere(gateway: LiveGateway) -> Non
 
 def test_a_revoked_key_is_refused_within_a_second_or_so(gateway: LiveGateway) -> None:
     key, secret = known(gateway)
+    assert [gateway.chat(headers=bearer(secret)).status_code for _ in range(2)] == [200, 200]
     store = SqliteKeys(folder_of(gateway) / "keys.db")
     store.revoke(key.id, time.time())
     store.close()
-    eventually(lambda: models(gateway, secret).status_code == 401, "the key was not shut out")
+    eventually(lambda: gateway.chat(headers=bearer(secret)).status_code == 401, "the key was not shut out")
     assert gateway.chat(headers=bearer(secret)).json()["error"]["message"] == f"key '{key.id}' was revoked"
+    assert models(gateway, secret).status_code == 401
 
 
 def test_a_rotated_key_has_two_secrets_for_a_while_and_is_one_caller(gateway: LiveGateway) -> None:

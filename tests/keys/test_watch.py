@@ -62,7 +62,7 @@ def one(**fields: object) -> Held:
 
 def knows(directory: Directory) -> bool:
     try:
-        directory.tenant_of(SECRET.encode())
+        directory.caller_of(SECRET.encode())
     except ClientError:
         return False
     return True
@@ -174,7 +174,7 @@ def test_a_file_without_keys_takes_none_away(tmp_path: Path) -> None:
     other = new_secret()
     store.add(a_key(id="key_2"), digest_of(other.encode()))
     watch.look()
-    assert not knows(directory) and directory.tenant_of(other.encode()).key == "key_2"
+    assert not knows(directory) and directory.caller_of(other.encode()).tenant.key == "key_2"
     store.close()
 
 
