@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from gateway.attempt import Attempt
 from gateway.budgets.claim import Claim
@@ -30,8 +31,7 @@ from gateway.tenant import Tenant
 R = TypeVar("R", bound=ChatRequest)
 
 
-@dataclass
-class Work(Generic[R]):
+class Work(msgspec.Struct, Generic[R], eq=False):
     """A request under way: what was given, and the entry that grows with it.
 
     has_begun: a stream's headers are out. allowance: what is reserved of the caller's limits, if it has any; claim: of budgets,
@@ -152,7 +152,7 @@ class Frame:
             work.allowance.settle(attempts)
         if work.claim is not None:
             work.claim.settle(entry)  # before the ledger has it
-        self._metrics.answered(entry.route, entry.outcome, [(attempt.model, attempt.outcome) for attempt in attempts])
+        self._metrics.answered(entry.route, entry.outcome, attempts)
         self._ledger.put(entry)
 
     async def _limited(self, work: Work[Any]) -> None:

@@ -5,9 +5,9 @@ Counting is an addition to a number in a dict. Called from the event loop.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import add
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -52,6 +52,15 @@ class Counted(msgspec.Struct):
     values: dict[str, dict[str, float]]
 
 
+class Call(Protocol):
+    """A call of a model for a request."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+
+
 class Metrics:
     """Routes come from the policy, so that there is a bounded number of series.
 
@@ -64,14 +73,15 @@ class Metrics:
         self.states: Callable[[], Mapping[str, Mapping[str, float]]] = dict
         self._counts: Counts = {name: {} for name in COUNTERS}
         self._values: Values = {name: {} for name in GAUGES}
+        self._requests, self._attempts = self._counts["turnout_requests"], self._counts["turnout_attempts"]
 
-    def answered(self, route: str | None, outcome: str, attempts: Iterable[tuple[str, str]]) -> None:
-        """A request has ended. outcome: as in its ledger entry. attempts: model and outcome of each."""
-        key, counts = (route or NO_ROUTE, outcome), self._counts["turnout_requests"]
-        counts[key] = counts.get(key, 0) + 1
-        counts = self._counts["turnout_attempts"]
+    def answered(self, route: str | None, outcome: str, attempts: Sequence[Call]) -> None:
+        """A request has ended. route, outcome: as in its ledger entry."""
+        requests, key = self._requests, (route or NO_ROUTE, outcome)
+        requests[key] = requests.get(key, 0) + 1
         for attempt in attempts:
-            counts[attempt] = counts.get(attempt, 0) + 1
+            key = (attempt.model, attempt.outcome)
+            self._attempts[key] = self._attempts.get(key, 0) + 1
 
     def looked_up(self, route: str, outcome: str) -> None:
         """outcome: hit-exact, hit-semantic, miss or bypass."""

@@ -6,7 +6,7 @@ kept to what can be a count.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -23,6 +23,41 @@ NOTHING: Final = (b"null", b"[]", b"{}", b'""')
 USUAL: Final = ("default", "auto", "standard", "on_demand")
 
 Count = int | float | None
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=TOKENS_MAX)]
+Nought = Literal[0] | None
+
+
+class _PlainRead(msgspec.Struct, gc=False):
+    cached_tokens: Nought = None
+    cache_write_tokens: Nought = None
+    cache_creation_tokens: Nought = None
+    cache_creation_token_details: None = None
+    audio_tokens: Nought = None
+
+
+class _PlainWritten(msgspec.Struct, gc=False):
+    reasoning_tokens: Nought = None
+    audio_tokens: Nought = None
+
+
+class _PlainUsage(msgspec.Struct, gc=False):
+    """Most of what is told: two counts and their sum, and nothing of what they are made of.
+
+    It has every field that is read of any other usage: so one that is decoded as this says nothing more.
+    """
+
+    prompt_tokens: Tokens
+    completion_tokens: Tokens
+    total_tokens: Tokens
+    prompt_tokens_details: _PlainRead | None = None
+    completion_tokens_details: _PlainWritten | None = None
+    prompt_cache_hit_tokens: Nought = None
+    speed: None = None
+    inference_geo: None = None
+    server_tool_use: None = None
+    iterations: None = None
+    num_server_side_tools_used: Nought = None
+    num_sources_used: Nought = None
 
 
 class _Kept(msgspec.Struct):
@@ -57,6 +92,7 @@ class _WireUsage(Extras):
     prompt_cache_hit_tokens: Count = None
 
 
+_decode_plain = msgspec.json.Decoder(_PlainUsage).decode
 _decode_usage = msgspec.json.Decoder(_WireUsage, strict=False).decode
 _decode_read = msgspec.json.Decoder(_Read, strict=False).decode
 _decode_written = msgspec.json.Decoder(_Written, strict=False).decode
@@ -65,9 +101,11 @@ _decode_name = msgspec.json.Decoder(str).decode
 
 def token_count(tokens: float | None) -> int:
     """A provider's count, kept to what can be one: money is made of it, in 64 bits."""
+    if tokens is None:
+        return 0
     if type(tokens) is int and 0 <= tokens <= TOKENS_MAX:  # as nearly all are
         return tokens
-    return int(min(max(tokens or 0, 0), TOKENS_MAX))
+    return int(min(max(tokens, 0), TOKENS_MAX))
 
 
 def service_of(name: str | None) -> str | None:
@@ -75,7 +113,7 @@ def service_of(name: str | None) -> str | None:
     return None if name is None or name in USUAL else name
 
 
-def read_usage(raw: Raw, service_tier: Raw | None = None) -> Usage | None:
+def read_usage(raw: Raw, service_tier: Raw = ABSENT) -> Usage | None:
     """The counts of a chunk's or an answer's `usage`; None where there are none, or none that can be read.
 
     service_tier: what stands beside it. Zeros alone count nothing: servers that do not count send them. One that tells no
@@ -83,14 +121,23 @@ def read_usage(raw: Raw, service_tier: Raw | None = None) -> Usage | None:
     """
     if raw in EMPTY:
         return None
+    service = None if service_tier in EMPTY else service_of(_name(service_tier))
+    try:
+        plain = _decode_plain(raw)
+    except msgspec.DecodeError:
+        return _read_parts(raw, service)
+    told, output = plain.prompt_tokens, plain.completion_tokens
+    if plain.total_tokens == told + output:
+        return Usage(told, output, service=service) if plain.total_tokens else None
+    return _read_parts(raw, service)
+
+
+def _read_parts(raw: Raw, service: str | None) -> Usage | None:
+    """The counts where more than two are told, or less, or odd ones."""
     try:
         wire = _decode_usage(raw)
     except msgspec.DecodeError:
         return None
-    service = None if service_tier is None else service_of(_name(service_tier))
-    unpriced = of_extras(wire)
-    if _is_plain(wire):
-        return Usage(token_count(wire.prompt_tokens), token_count(wire.completion_tokens), service=service, unpriced=unpriced)
     read, written = _read_details(wire.prompt_tokens_details), _written_details(wire.completion_tokens_details)
     told, cached = _input(wire), token_count(read.cached_tokens or wire.prompt_cache_hit_tokens)
     stored = token_count(read.cache_write_tokens or read.cache_creation_tokens)
@@ -110,18 +157,7 @@ def read_usage(raw: Raw, service_tier: Raw | None = None) -> Usage | None:
         audio_input=token_count(read.audio_tokens),
         audio_output=token_count(written.audio_tokens),
         service=service,
-        unpriced=unpriced,
-    )
-
-
-def _is_plain(wire: _WireUsage) -> bool:
-    """Whether it tells two counts that add up to the total, and nothing of what they are made of."""
-    read, wrote = wire.prompt_tokens, wire.completion_tokens
-    return (
-        (wire.prompt_tokens_details is ABSENT and wire.completion_tokens_details is ABSENT)
-        and wire.prompt_cache_hit_tokens is None
-        and (type(read) is int and type(wrote) is int and read >= 0 and wrote >= 0)
-        and (0 < read + wrote <= TOKENS_MAX and wire.total_tokens == read + wrote)
+        unpriced=of_extras(wire),
     )
 
 
@@ -171,8 +207,6 @@ def _written_details(raw: Raw) -> _Written:
 
 
 def _name(raw: Raw) -> str | None:
-    if raw in EMPTY:
-        return None
     try:
         return _decode_name(raw)
     except msgspec.DecodeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from gateway.errors import UpstreamError
 from gateway.fleet import Fleet
@@ -72,12 +73,12 @@ def test_a_provider_that_still_answers_is_closed_only_when_it_is_done() -> None:
         fleet = Fleet(lambda name, spec, model, unavailable: spy, health, Limits(MemoryLimits(), Metrics()))
         old, new = policy(a="one"), policy(a="two")
         busy = (await fleet.targets(old))["a"].health.busy
-        call = busy.start()
+        call = busy.start(time.monotonic())
         await fleet.targets(new)
         fleet.retire(old, new)
         await asyncio.sleep(0.01)
         assert spy.closed == 0
-        busy.stop(call)
+        busy.stop(call, time.monotonic())
         async with asyncio.timeout(5):
             while not spy.closed:  # noqa: ASYNC110 - the fleet polls, so does its test
                 await asyncio.sleep(0.01)

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway.attempt import Attempt
 from gateway.edge.metrics import metrics_routes
 from gateway.exposition import exposition
 from gateway.metrics import COUNTERS, GAUGES, Metrics
@@ -19,8 +20,8 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0, text/plain; version=
 
 def used() -> Metrics:
     metrics = Metrics()
-    metrics.answered("easy", "ok", [("small", "timeout"), ("large", "ok")])
-    metrics.answered("easy", "ok", [("large", "ok")])
+    metrics.answered("easy", "ok", [Attempt("p", "small", "timeout"), Attempt("p", "large", "ok")])
+    metrics.answered("easy", "ok", [Attempt("p", "large", "ok")])
     metrics.answered(None, "refused", [])
     for outcome in ("hit-exact", "hit-semantic", "miss", "miss", "bypass"):
         metrics.looked_up("easy", outcome)

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.usage import Usage
-from gateway.wire_usage import TOKENS_MAX, read_usage, wire_usage
+from gateway.wire_usage import (
+    TOKENS_MAX,
+    _PlainRead,
+    _PlainUsage,
+    _PlainWritten,
+    _Read,
+    _read_parts,
+    _WireUsage,
+    _Written,
+    read_usage,
+    wire_usage,
+)
 
 COUNTS = st.integers(0, 10**6)
 COUNTED = st.builds(
@@ -48,6 +59,31 @@ def test_nothing_on_the_wire_is_an_error_or_a_count_that_cannot_be(told: dict[st
     usage = read(told)
     if usage is not None:
         assert all(0 <= count <= 2 * TOKENS_MAX for count in msgspec.structs.astuple(usage) if isinstance(count, int))
+
+
+NEARLY_PLAIN = st.sampled_from([0, 1, 2, 3, 0.0, 2.0, False, -1, "1", None, TOKENS_MAX, TOKENS_MAX + 1, {}, [], "flex"])
+
+
+@given(
+    st.fixed_dictionaries(
+        {name: st.integers(0, 2) | NEARLY_PLAIN for name in FIELDS[:3]},
+        optional={
+            "prompt_tokens_details": st.none()
+            | st.dictionaries(st.sampled_from(_Read.__struct_fields__), st.just(0) | NEARLY_PLAIN, max_size=2),
+            "completion_tokens_details": st.none()
+            | st.dictionaries(st.sampled_from(_Written.__struct_fields__), st.just(0) | NEARLY_PLAIN, max_size=2),
+            **{name: st.just(0) | NEARLY_PLAIN for name in _WireUsage.__struct_fields__ if name not in FIELDS},
+            "queue_time": JSON,
+        },
+    )
+)
+def test_what_is_plain_reads_as_if_it_were_read_part_by_part(told: dict[str, Any]) -> None:
+    assert read(told) == _read_parts(msgspec.Raw(msgspec.json.encode(told)), None)
+
+
+@pytest.mark.parametrize(("plain", "any_"), [(_PlainUsage, _WireUsage), (_PlainRead, _Read), (_PlainWritten, _Written)])
+def test_what_is_plain_has_a_field_for_whatever_is_read(plain: type[msgspec.Struct], any_: type[msgspec.Struct]) -> None:
+    assert set(plain.__struct_fields__) == set(any_.__struct_fields__)
 
 
 def test_the_parts_of_an_openai_count() -> None:

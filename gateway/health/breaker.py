@@ -28,6 +28,7 @@ class Breaker:
     for as long as the provider asks (retry-after); of two cooldowns the longer wins. Each failed probe doubles the cooldown.
     After M. Nygard, "Release It!" (2007), chapter 5.
 
+    is_closed: calls go as they come.
     name: for the log. shared_as: what replicas of the gateway know it by. changed: is called after each change of state that
     was not told from elsewhere, and when a probe has ended. opened: is called with the name each time it opens.
     """
@@ -41,6 +42,8 @@ class Breaker:
         self._window = Window(self._rule.window_s, clock)
         self._cooldown_s = self._rule.cooldown_s
         self._open_until: float | None = None  # None: closed
+        self.is_closed = True
+        self._is_well = True  # nothing failed since a call was answered to the end, here or elsewhere
         self._opened_at = 0.0
         self._is_as_asked = False
         self.is_probing = False
@@ -48,11 +51,6 @@ class Breaker:
         self.last_error = ""
         self.changed: Callable[[Breaker], None] = _nobody_listens
         self.opened: Callable[[str], None] = _nobody_counts
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether calls go as they come."""
-        return self._open_until is None
 
     @property
     def is_open(self) -> bool:
@@ -115,11 +113,11 @@ class Breaker:
         began: when it was sent, on the clock. One that was sent before the breaker opened does not close it: it says how
         things were, and a provider that wants to be left alone still ends the answers it has begun.
         """
-        self._window.note(is_failure=False)
-        if self._open_until is None or began is None or began >= self._opened_at:
+        self._window.note()
+        if not self._is_well and (self._open_until is None or began is None or began >= self._opened_at):
             if self._open_until is not None:
                 self.answers()
-            self._failures, self._cooldown_s = 0, self._rule.cooldown_s
+            self._failures, self._cooldown_s, self._is_well = 0, self._rule.cooldown_s, True
 
     def failed(self, exc: UpstreamError, *, is_probe: bool = False) -> None:
         """One call failed in a way that says something of what is called."""
@@ -128,6 +126,7 @@ class Breaker:
                 self.abandoned()
             return
         self._failures += 1
+        self._is_well = False
         self._window.note(is_failure=True)
         self.last_error = exc.kind  # not the provider's words, which may quote one caller's text to the next one
         asked_s = min(exc.retry_after_s or 0.0, RETRY_AFTER_MAX_S)
@@ -172,6 +171,7 @@ class Breaker:
 
     def _open(self, wait_s: float) -> None:
         now = self._clock()
+        self.is_closed = self._is_well = False
         if self._open_until is None:
             self._open_until, self._opened_at = now + wait_s, now
             self.opened(self.name)
@@ -180,7 +180,7 @@ class Breaker:
             self._open_until = max(self._open_until, now + wait_s)
 
     def _close(self) -> None:
-        self._open_until = None
+        self._open_until, self.is_closed = None, True
         self._window.clear()  # else what was before would open it again
         log.info("%s answers again", self.name)
 

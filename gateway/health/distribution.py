@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from itertools import accumulate
 from typing import Final
 
 GROWTH: Final = math.log(1.05)  # from one bin's edge to the next
 LOWEST: Final = 1e-4
 BINS: Final = 400  # up to LOWEST * 1.05 ** 400, some 30,000
+EDGES: Final = [LOWEST * math.exp(n * GROWTH) for n in range(1, BINS)]  # between one bin and the next; the ends are open
 RENEW_AT: Final = 1e12
 
 
@@ -19,50 +20,51 @@ class Histogram:
 
     A half-life of `half_life_s`, or of `half_life_count` observations where that is longer: rare traffic is remembered by
     number, else it would never be enough to say anything. Kept by raising the weight of what is new: O(1) an observation.
+    `now` is in seconds of one clock throughout.
     """
 
-    def __init__(self, clock: Callable[[], float], half_life_s: float, half_life_count: int) -> None:
-        self._clock, self._half_life_s, self._half_life_count = clock, half_life_s, half_life_count
+    def __init__(self, now: float, half_life_s: float, half_life_count: int) -> None:
+        self._half_life_s, self._fade_max = half_life_s, 1.0 / half_life_count
         self._bins = [0.0] * BINS
         self._sum = 0.0
         self._unit = 1.0  # of the bins: what one observation weighs now
-        self._at = clock()
+        self._at = now
 
     @property
     def total(self) -> float:
         """How many observations of now all of them are worth."""
         return self._sum / self._unit
 
-    def add(self, value: float, weight: float = 1.0) -> None:
+    def add(self, now: float, value: float, weight: float = 1.0) -> None:
         """value: > 0. weight: of an observation, below 1 for one that should count for less."""
-        self._fade()
-        self._bins[_bin(value)] += self._unit * weight
-        self._sum += self._unit * weight
+        more = self._faded(now) * weight
+        self._bins[bisect_right(EDGES, value)] += more
+        self._sum += more
 
-    def add_at_least(self, value: float, weight: float = 1.0) -> None:
+    def add_at_least(self, now: float, value: float, weight: float = 1.0) -> None:
         """An observation that was broken off: it would have been longer, as those are that were.
 
         Its weight goes to what lies above, as it lies there: the redistribution to the right of B. Efron, "The Two Sample
         Problem with Censored Data" (1967). Left out, whatever cuts the longest off would soon take the rest for long.
         """
-        self._fade()
-        first = _bin(value)
+        weight *= self._faded(now)
+        first = bisect_right(EDGES, value)
         above = sum(self._bins[first + 1 :])
         if above <= 0.0:
-            self._bins[first] += self._unit * weight
+            self._bins[first] += weight
         else:
-            more = 1.0 + self._unit * weight / above
+            more = 1.0 + weight / above
             self._bins[first + 1 :] = [count * more for count in self._bins[first + 1 :]]
-        self._sum += self._unit * weight
+        self._sum += weight
 
-    def _fade(self) -> None:
-        """Whatever is there weighs less from now on."""
-        now = self._clock()
-        self._unit *= 2.0 ** min((now - self._at) / self._half_life_s, 1.0 / self._half_life_count)
-        self._at = now
-        if self._unit > RENEW_AT:
+    def _faded(self, now: float) -> float:
+        """Whatever is there weighs less from now on: what an observation weighs beside it."""
+        unit = self._unit * 2.0 ** min((now - self._at) / self._half_life_s, self._fade_max)
+        self._unit, self._at = unit, now
+        if unit > RENEW_AT:
             self._bins = self.weights()
             self._sum, self._unit = sum(self._bins), 1.0
+        return self._unit
 
     def weights(self) -> list[float]:
         """By bin, in observations of now."""
@@ -85,9 +87,5 @@ class Distribution:
 
     def share_over(self, value: float) -> float:
         """The share above a value, by a cautious count: one more than there were is taken to lie above."""
-        over = self._total - self._below[_bin(value / self._scale)]
+        over = self._total - self._below[bisect_right(EDGES, value / self._scale)]
         return (over + 1.0) / (self._total + 2.0)
-
-
-def _bin(value: float) -> int:
-    return min(max(int(math.log(max(value, LOWEST) / LOWEST) / GROWTH), 0), BINS - 1)

@@ -23,6 +23,7 @@ Waiter = asyncio.Future[None]
 class Gate:
     """A bound on calls in flight, with a queue of bounded length: higher priority first, within one who came first.
 
+    is_bounded: it has a bound at all, and calls have to `enter`.
     A full queue pushes out the last of the lowest priority for a newcomer of a higher one.
     INVARIANT: while somebody waits there is no free place, and a place is always somebody's: it is handed on, never offered.
     """
@@ -30,19 +31,16 @@ class Gate:
     def __init__(self, name: str, capacity: Capacity | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.name, self._clock = name, clock
         self._capacity = capacity or Capacity()
+        self.is_bounded = self._capacity.in_flight_max is not None
         self._queues: dict[Priority, deque[Waiter]] = {priority: deque() for priority in PRIORITIES}
         self._interval_s = 0.0  # between two calls that end while it is full; 0 while unknown
         self._ended_at: float | None = None  # None: it was not full since
         self.in_flight = 0
         self.waiting = 0
 
-    @property
-    def is_bounded(self) -> bool:
-        return self._capacity.in_flight_max is not None
-
     def obey(self, capacity: Capacity) -> None:
         """From now on with this bound. Calls in flight stay, those that wait get what places there are now."""
-        self._capacity = capacity
+        self._capacity, self.is_bounded = capacity, capacity.in_flight_max is not None
         self._hand_on()
 
     def try_enter(self) -> bool:

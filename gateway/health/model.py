@@ -56,7 +56,7 @@ class ModelHealth:
         self._clock = clock
         self.provider = provider
         self.breaker = ModelBreaker(breaker, provider.breaker, lease)
-        self.busy = BusyMeter(clock)
+        self.busy = BusyMeter()
         self.pace = Pace(clock)
         self.gate = Gate(breaker.name, clock=clock)
         self._guards: dict[GuardRule, Guard] = {}

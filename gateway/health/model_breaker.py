@@ -66,7 +66,7 @@ class ModelBreaker:
 
     def admits(self) -> bool:
         """Whether a call may go now; see Breaker.admits."""
-        if self.is_closed:  # as nearly always: nobody probes, and nothing is counted
+        if self.own.is_closed and self.provider.is_closed:  # as nearly always: nobody probes, and nothing is counted
             return True
         if not (self.own.is_ready and self.provider.is_ready):
             return False

@@ -34,28 +34,32 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._times: dict[tuple[bool, int], Histogram] = {}
-        self._speeds = Histogram(clock, HALF_LIFE_S, HALF_LIFE_COUNT)
+        self._speeds = Histogram(clock(), HALF_LIFE_S, HALF_LIFE_COUNT)
         self._read: dict[tuple[bool, int], Distribution | None] = {}
-        self._unread = 0.0  # observations before the distributions are read anew
+        self._unread = 0  # observations since the first of those was read
+        self._unread_max = 0.0  # with so many they are read anew
         self._held_until = -math.inf
         self._usual_s = self._peak_s = 0.0
         self._peak_at = clock()
 
     def answered(self, tokens_in: int, is_stream: bool, first_s: float) -> None:
         """An attempt gave its first content (a stream) or came whole (not a stream) after so many seconds."""
-        self._rise(first_s)
-        self._times_of(tokens_in, is_stream).add(first_s, self._weight())
+        now = self._clock()
+        self._rise(now, first_s)
+        self._times_of(now, tokens_in, is_stream).add(now, first_s, self._weight(now))
 
     def waited(self, tokens_in: int, is_stream: bool, at_least_s: float) -> None:
         """An attempt was broken off after so many seconds without content: another was quicker, or it was given up."""
+        now = self._clock()
         if at_least_s > self.latency_s:  # else it may have been as slow as any
-            self._rise(at_least_s)
-        self._times_of(tokens_in, is_stream).add_at_least(at_least_s, self._weight())
+            self._rise(now, at_least_s)
+        self._times_of(now, tokens_in, is_stream).add_at_least(now, at_least_s, self._weight(now))
 
     def spoke(self, tokens_out: int, seconds: float) -> None:
         """An answer of so many tokens took so long after its first content."""
         if tokens_out >= TOKENS_MIN and seconds > 0:
-            self._speeds.add(tokens_out / seconds, self._weight())
+            now = self._clock()
+            self._speeds.add(now, tokens_out / seconds, self._weight(now))
 
     def hold(self, until: float) -> None:
         """Until then on the clock the model is thought slow: what it does now is hardly its normal."""
@@ -63,6 +67,9 @@ class Pace:
 
     def normal(self, tokens_in: int, is_stream: bool) -> Distribution | None:
         """The seconds that such requests take; None while too little is known."""
+        if self._unread >= self._unread_max:
+            self._read.clear()
+            self._unread, self._unread_max = 0, RENEW_SHARE * sum(times.total for times in self._times.values())
         key = is_stream, bucket(tokens_in)
         if key not in self._read:
             self._read[key] = self._nearest(is_stream, key[1])
@@ -93,32 +100,30 @@ class Pace:
         """What an answer takes just now: the worst of the last seconds, fading to what was usual lately. 0 if unknown."""
         return self._usual_s + (self._peak_s - self._usual_s) * math.exp(-(self._clock() - self._peak_at) / PEAK_S)
 
-    def _rise(self, seconds: float) -> None:
+    def _rise(self, now: float, seconds: float) -> None:
         """Up at once, down slowly: who is thought quicker than he is gets more than he can do. After Finagle's PeakEwma.
 
         Unlike there it fades to a longer average and not to nothing, so that an idle model is no bottomless one.
         """
-        now = self._clock()
         passed_s, self._peak_at = now - self._peak_at, now
         kept = math.exp(-passed_s / PEAK_S)
-        faded_s = self._usual_s + (self._peak_s - self._usual_s) * kept  # `latency_s` as of now
+        usual_s = self._usual_s
+        faded_s = usual_s + (self._peak_s - usual_s) * kept  # `latency_s` as of now
         self._peak_s = max(seconds, faded_s * kept + seconds * (1.0 - kept))
-        share = 1.0 - math.exp(-passed_s / USUAL_S) if self._usual_s else 1.0
-        self._usual_s += (seconds - self._usual_s) * share
+        share = 1.0 - math.exp(-passed_s / USUAL_S) if usual_s else 1.0
+        self._usual_s = usual_s + (seconds - usual_s) * share
 
-    def _times_of(self, tokens_in: int, is_stream: bool) -> Histogram:
-        """Where such a request is counted. Now and then the distributions are to be read anew."""
-        self._unread -= 1.0
-        if self._unread <= 0.0:
-            self._read.clear()
-            self._unread = RENEW_SHARE * sum(times.total for times in self._times.values())
+    def _times_of(self, now: float, tokens_in: int, is_stream: bool) -> Histogram:
+        """Where such a request is counted."""
+        self._unread += 1
         key = is_stream, bucket(tokens_in)
-        if key not in self._times:
-            self._times[key] = Histogram(self._clock, HALF_LIFE_S, HALF_LIFE_COUNT)
-        return self._times[key]
+        times = self._times.get(key)
+        if times is None:
+            times = self._times[key] = Histogram(now, HALF_LIFE_S, HALF_LIFE_COUNT)
+        return times
 
-    def _weight(self) -> float:
-        return HELD_WEIGHT if self._clock() < self._held_until else 1.0
+    def _weight(self, now: float) -> float:
+        return HELD_WEIGHT if now < self._held_until else 1.0
 
     def _nearest(self, is_stream: bool, wanted: int) -> Distribution | None:
         for near in (*range(wanted, BUCKETS), *range(wanted - 1, -1, -1)):

@@ -10,7 +10,7 @@ import msgspec
 from gateway.attempt import Attempt
 from gateway.errors import ClientError, DeadlineExceeded, Refused, ShuttingDown, TurnoutError, UpstreamError
 from gateway.ledger.base import Entry, EntryOutcome
-from gateway.policy.catalog import Model
+from gateway.policy.catalog import BusyPrice, Model
 from gateway.pricing.cost import cost_nusd
 
 log = logging.getLogger("turnout.ledger")
@@ -48,11 +48,17 @@ def settle(
         if answering.seam is not None:
             _join(entry, attempts, answering)
     entry.attempts = list(attempts)
-    total = _priced(entry, attempts, models)
-    lost = sum([attempt.cost_nusd or 0 for attempt in attempts if attempt.outcome == "lost_hedge"])
+    total, lost = _priced(entry, attempts, models)
     entry.overhead_nusd += lost
     entry.cost_nusd = None if total is None else total - lost
-    entry.baseline_nusd = None if baseline is None else cost_nusd(baseline.price_at(entry.at), entry.usage)
+    entry.baseline_nusd = None if baseline is None else _baseline_nusd(entry, baseline, answering)
+
+
+def _baseline_nusd(entry: Entry, baseline: Model, answering: Attempt | None) -> int | None:
+    if answering is not None and answering.model == baseline.name and answering.usage is entry.usage:
+        if not isinstance(baseline.price, BusyPrice):
+            return answering.cost_nusd  # the same tokens at the same price
+    return cost_nusd(baseline.price_at(entry.at), entry.usage)
 
 
 def _answered_last(entry: Entry, attempts: Sequence[Attempt]) -> None:
@@ -81,7 +87,7 @@ def settle_background(entry: Entry, attempts: Sequence[Attempt], models: Mapping
     An unknown price makes the cost unknown, in either case; an audit's overhead is then what is known of it.
     The entry's usage is that of the last attempt that was answered.
     """
-    total = _priced(entry, attempts, models)
+    total, _ = _priced(entry, attempts, models)
     _answered_last(entry, attempts)
     entry.attempts = list(attempts)
     entry.baseline_nusd = 0
@@ -92,17 +98,30 @@ def settle_background(entry: Entry, attempts: Sequence[Attempt], models: Mapping
         entry.cost_nusd = total
 
 
-def _priced(entry: Entry, attempts: Sequence[Attempt], models: Mapping[str, Model]) -> int | None:
-    """Price each attempt by what held when the entry was made; the sum, None if one of them is unknown."""
-    at = entry.at
+def _priced(entry: Entry, attempts: Sequence[Attempt], models: Mapping[str, Model]) -> tuple[int | None, int]:
+    """Price each attempt by what held when the entry was made.
+
+    Returns the sum, None if one of them is unknown, and what is known of hedges that lost.
+    """
     total: int | None = 0
+    lost = 0
     for attempt in attempts:
-        usage = attempt.usage
-        cost = attempt.cost_nusd = cost_nusd(models[attempt.model].price_at(at), usage, attempt.busy_s)
-        total = None if total is None or cost is None else total + cost
-        if usage is not None and usage.unpriced is not None:
-            log.info(
-                "request %s: '%s' used %s, which has no price here: the cost is unknown",
-                *(entry.request_id, attempt.model, usage.unpriced[:100]),
-            )
-    return total
+        cost = attempt.cost_nusd = cost_nusd(models[attempt.model].price_at(entry.at), attempt.usage, attempt.busy_s)
+        if cost is None:
+            total = None
+            _say_unpriced(entry, attempt)
+        else:
+            if total is not None:
+                total += cost
+            if attempt.outcome == "lost_hedge":
+                lost += cost
+    return total, lost
+
+
+def _say_unpriced(entry: Entry, attempt: Attempt) -> None:
+    usage = attempt.usage
+    if usage is not None and usage.unpriced is not None:
+        log.info(
+            "request %s: '%s' used %s, which has no price here: the cost is unknown",
+            *(entry.request_id, attempt.model, usage.unpriced[:100]),
+        )

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -71,7 +72,8 @@ class Spool:
         self._bytes_max, self._segment_bytes = bytes_max, segment_bytes
         self._name, self._number = new_uid(), 0
         self._active: Segment | None = None
-        self._bytes = 0  # of all segments that are there
+        self._full_at = 0  # bytes of the active one, from which on `_with_room` has to look
+        self._other_bytes = 0  # of the segments that are there besides
         self.problem: str | None = None
         if not os.access(folder, os.W_OK | os.X_OK):  # said before the first request meets it
             self.problem = f"cannot write the spool '{folder}': the folder is not writable"
@@ -80,13 +82,24 @@ class Spool:
     def append(self, record: Record) -> Segment:
         """Keep a record, and say where: `stored` wants to know. Raises OSError, or ValueError for what JSON cannot say."""
         line = encode(record)
+        size = len(line)
         try:
-            segment = self._with_room(len(line))
-            self._write(segment, line)
+            segment = self._active
+            if segment is None or segment.size + size > self._full_at:
+                segment = self._with_room(size)
+            written = os.write(segment.fd, line)
+            if written < size:
+                self._torn(segment, written)
         except OSError as exc:
-            self.problem = f"cannot write the spool '{self.folder}': {exc.strerror}"
+            problem = f"cannot write the spool '{self.folder}': {exc.strerror}"
+            if self.problem is None:
+                log.error("%s; until it works again, records wait in memory", problem)
+            self.problem = problem
             raise
-        self.problem = None
+        if self.problem is not None:
+            self.problem = None
+            log.info("the spool is written again")
+        segment.last, segment.size = segment.size, segment.size + size
         segment.waiting += 1
         return segment
 
@@ -109,24 +122,30 @@ class Spool:
 
     def close(self) -> None:
         """End writing. A segment with records that are not in the store stays, for the next start."""
-        active, self._active = self._active, None
-        if active is None:
-            return
-        if active.waiting == 0:
-            self._remove(active)
-        else:
+        active = self._put_away()
+        if active is not None and active.waiting:
             os.close(active.fd)
 
     def _with_room(self, size: int) -> Segment:
-        if self._bytes + size > self._bytes_max:
-            raise OSError(errno.ENOSPC, f"it holds {self._bytes} bytes, the limit is {self._bytes_max}")
+        """The active segment, a new one if the record would make it too large. Raises OSError if all would be."""
+        used = self._other_bytes + (0 if self._active is None else self._active.size)
+        if used + size > self._bytes_max:
+            raise OSError(errno.ENOSPC, f"it holds {used} bytes, the limit is {self._bytes_max}")
         if self._active is not None and self._active.size + size > self._segment_bytes and self._active.size:
-            full, self._active = self._active, None
-            if full.waiting == 0:
-                self._remove(full)
+            self._put_away()
         if self._active is None:
             self._active = self._open()
+        self._full_at = min(self._segment_bytes, self._bytes_max - self._other_bytes)
         return self._active
+
+    def _put_away(self) -> Segment | None:
+        """No more is appended to what was the active segment; it goes if nothing waits in it."""
+        segment, self._active = self._active, None
+        if segment is not None:
+            self._other_bytes += segment.size
+            if segment.waiting == 0:
+                self._remove(segment)
+        return segment
 
     def _open(self) -> Segment:
         while True:
@@ -139,18 +158,11 @@ class Spool:
             # Between the two calls somebody else took the empty file for one of a dead process, and removed it.
             os.close(fd)
 
-    def _write(self, segment: Segment, line: bytes) -> None:
-        written = 0
-        try:
-            written = os.write(segment.fd, line)
-            if written < len(line):  # the disk is full
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        except OSError:
-            if written:
-                self._take_back(segment)
-            raise
-        segment.last, segment.size = segment.size, segment.size + written
-        self._bytes += written
+    def _torn(self, segment: Segment, written: int) -> NoReturn:
+        """The disk is full: only so many bytes of a record were written."""
+        if written:
+            self._take_back(segment)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _take_back(self, segment: Segment) -> None:
         """End the segment with its last whole record, or the next one would be part of a torn line."""
@@ -158,9 +170,7 @@ class Spool:
             os.ftruncate(segment.fd, segment.size)
         except OSError as exc:
             log.error("cannot cut the spool's '%s', which gets no more records: %s", segment.path, exc.strerror)
-            self._active = None
-            if segment.waiting == 0:
-                self._remove(segment)
+            self._put_away()
 
     def _remove(self, segment: Segment) -> None:
         try:
@@ -168,7 +178,7 @@ class Spool:
         except OSError as exc:  # the next start reads it again, and finds all of it stored
             log.error("cannot remove the spool's '%s': %s", segment.path, exc.strerror)
         os.close(segment.fd)
-        self._bytes -= segment.size
+        self._other_bytes -= segment.size
 
 
 def encode(record: Record) -> bytes:

@@ -52,15 +52,15 @@ class LedgerWriter:
 
     def __init__(self, store: LedgerStore, spool: Spool, places: int = PLACES, in_memory_max: int = IN_MEMORY_MAX) -> None:
         self._store, self._spool = store, spool
-        self._free, self._in_memory_max = places, in_memory_max
-        self._exposed = 0  # requests under way, and records in memory alone: a kill loses them if the spool cannot be written
+        self._places, self._free, self._in_memory_max = places, places, in_memory_max
         self._pending: deque[Waiting] = deque()
         self._writing: list[Waiting] = []
+        self._places_writing = 0  # that those have; what was read from the spool again has none
         self._left: deque[_Stretch] = deque()
         self._wake = asyncio.Event()
         self._put = self._stored = 0  # how many records, since the start
         self._progress, self._replayed = asyncio.Condition(), asyncio.Event()
-        self._is_closing = False
+        self._is_closing = self._has_ended = False
         self._task: asyncio.Task[None] | None = None
         self._replay: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
@@ -80,24 +80,23 @@ class LedgerWriter:
 
     def reserve(self) -> None:
         """Take a place for one request's entry, or for one other record; `put` fills it. Raises LedgerUnavailable."""
-        is_bare = self.last_error is not None or self._exposed >= EXPOSED_MAX
-        if is_bare and self._spool.problem is not None and not self._spool.has_room():
+        if self._spool.problem is not None and self._is_bare and not self._spool.has_room():
             raise LedgerUnavailable("; ".join([*self.problems, "try again later"]))
         if self._free <= 0:
             raise LedgerUnavailable(f"the ledger cannot be written ({self.last_error or 'it is too slow'}); try again later")
         self._free -= 1
-        self._exposed += 1
 
     def put(self, record: Record) -> None:
         """Hand a record over: when this returns it outlives the process, unless the spool cannot be written.
 
         Then it waits in memory. Once the writer has ended it waits in the spool for the next start, or goes to the log.
         """
-        segment = self._spooled(record)
+        try:
+            segment: Segment | None = self._spool.append(record)
+        except (OSError, ValueError):  # the spool has said why, or else the store will say what is wrong with the record
+            segment = None
         self._put += 1
-        if segment is not None:
-            self._exposed -= 1
-        if self._task is not None and self._task.done():
+        if self._has_ended:
             if segment is None:
                 log.error("%s not written, the ledger is closed: %s", _noun(record), _as_text(record))
         elif segment is not None and len(self._pending) + len(self._writing) >= self._in_memory_max:
@@ -155,19 +154,14 @@ class LedgerWriter:
         self._spool.close()
         self._store.close()
 
-    def _spooled(self, record: Record) -> Segment | None:
-        had_problem = self._spool.problem is not None
-        try:
-            segment = self._spool.append(record)
-        except OSError:
-            if not had_problem:
-                log.error("%s; until it works again, records wait in memory", self._spool.problem)
-            return None
-        except ValueError:
-            return None  # the store will say what is wrong with it
-        if had_problem:
-            log.info("the spool is written again")
-        return segment
+    @property
+    def _is_bare(self) -> bool:
+        """Whether a kill would lose too much while the spool cannot be written: records in memory alone, and those to come."""
+        if self.last_error is not None:
+            return True
+        under_way = self._places - self._free - len(self._pending) - self._places_writing
+        in_memory_alone = sum(segment is None for _, segment in (*self._writing, *self._pending))
+        return under_way + in_memory_alone >= EXPOSED_MAX
 
     def _leave(self, segment: Segment) -> None:
         """The last record of the segment waits there alone, and needs no place in memory."""
@@ -179,6 +173,13 @@ class LedgerWriter:
             self._left.append(_Stretch(segment, segment.last, segment.size))
 
     async def _run(self) -> None:
+        try:
+            await self._write_all()
+        finally:
+            self._has_ended = True
+
+    async def _write_all(self) -> None:
+        """All that is put, until the end."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -187,14 +188,14 @@ class LedgerWriter:
                     await self._gather()
                 places = min(len(self._pending), BATCH_MAX)
                 self._writing = [self._pending.popleft() for _ in range(places)] if places else await self._read_left()
+                self._places_writing = places
                 if self._writing:
                     await self._write([record for record, _ in self._writing])
                 for segment, count in Counter(segment for _, segment in self._writing if segment is not None).items():
                     self._spool.stored(segment, count)
                 self._free += places
-                self._exposed -= sum(segment is None for _, segment in self._writing)
                 self._stored += len(self._writing)
-                self._writing = []
+                self._writing, self._places_writing = [], 0
                 async with self._progress:
                     self._progress.notify_all()
             if self._is_closing:

@@ -20,7 +20,7 @@ def cost_nusd(price: Price | None, usage: Usage | None, busy_s: float | None = N
         return 0
     if price is None or usage.unpriced is not None:
         return None
-    rates = price.rates(usage.input, usage.service)
+    rates = price.rates(usage.input, usage.service) if price.tiers or price.services else price
     if usage.cached_input or usage.cache_write or usage.audio_input or usage.reasoning or usage.audio_output or usage.images:
         pusd = _input_pusd(rates, usage) + _output_pusd(rates, usage) + usage.images * (rates.image or 0)
     else:

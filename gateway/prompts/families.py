@@ -38,9 +38,9 @@ class Families:
     def of(self, id_: str) -> str:
         """The id that this one is reported as; itself when nothing is known of it, or too much."""
         if not is_template(id_):
-            heads = {self._head(claimant) for claimant in self._claims.get(id_, ())}
+            heads = {self.head(claimant) for claimant in self._claims.get(id_, ())}
             return heads.pop() if len(heads) == 1 else id_
-        return self._head(id_)
+        return self.head(id_)
 
     def text(self, id_: str) -> str | None:
         """The words of a template, `<*>` where they differ."""
@@ -58,8 +58,8 @@ class Families:
         """Whether another template has taken this one in."""
         return id_ in self._taken
 
-    def _head(self, id_: str) -> str:
-        """The widest template of the family: one that no other takes in; of several, the one with the fewest words."""
+    def head(self, id_: str) -> str:
+        """What a template is reported as: the widest of its family, which no other takes in; of several, that of fewest words."""
         if id_ not in self._links:
             return id_
         if id_ not in self._heads:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from gateway.lazily import lazily
 from gateway.prompts.tokens import weight_of
 from gateway.prompts.view import CUT, View
 
@@ -50,19 +51,30 @@ class Pattern:
             return Pattern((parts[0],))
         return Pattern((parts[0], *(part for part in parts[1:-1] if part), parts[-1]))
 
-    @property
+    @lazily
     def is_free(self) -> bool:
         """Whether it says nothing of the text."""
         return not any(self.parts)
+
+    @lazily
+    def _ends(self) -> tuple[str, str, int]:
+        """How the text begins and how it ends, where there are slots, and how long it is at least for both."""
+        begin, end = self.parts[0], self.parts[-1]
+        return begin, end, len(begin) + len(end)
 
     def matches(self, text: str) -> bool:
         parts = self.parts
         if len(parts) == 1:
             return text == parts[0]
-        start, end = len(parts[0]), len(text) - len(parts[-1])
-        if start > end or not (text.startswith(parts[0]) and text.endswith(parts[-1])):
+        begin, end, chars = self._ends
+        if len(text) < chars or not (text.startswith(begin) and text.endswith(end)):
             return False
-        for part in parts[1:-1]:
+        return len(parts) == 2 or self._has_between(text)
+
+    def _has_between(self, text: str) -> bool:
+        """Whether the parts between the first and the last stand there in their order."""
+        start, end = len(self.parts[0]), len(text) - len(self.parts[-1])
+        for part in self.parts[1:-1]:
             at = text.find(part, start, end)  # the leftmost place leaves the most for what follows
             if at < 0:
                 return False

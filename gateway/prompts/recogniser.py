@@ -45,11 +45,12 @@ class Recogniser:
         if shape is None:
             self.waiting.append(view)
             return self._fingerprint(view) if self._may_fingerprint() else None
-        self.matched[shape.id] += 1
-        self._in_use.move_to_end(shape.id)
+        id_ = shape.id
+        self.matched[id_] += 1
+        self._in_use.move_to_end(id_)
         if shape.user.is_free:
             self.waiting.append(view)  # it may be of a narrower one within
-        return self.families.of(shape.id)
+        return self.families.head(id_)
 
     def adopt(self, id_: str, text: str, stands_for: Sequence[str]) -> None:
         """Take in what was found of a template, here or elsewhere."""

@@ -368,3 +368,10 @@ def test_what_was_sent_before_the_provider_asked_for_a_wait_does_not_end_it() ->
     breaker.failed(fault(status=429, retry_after_s=60.0))
     breaker.succeeded(began)
     assert breaker.cooling_s == pytest.approx(60.0)
+
+
+def test_an_answer_closes_one_that_another_has_told_open() -> None:
+    breaker = Breaker("m", Clock())
+    breaker.told_open(5.0, "status 503")
+    breaker.succeeded()
+    assert breaker.is_closed

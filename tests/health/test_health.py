@@ -63,9 +63,9 @@ def test_load_is_the_latency_times_the_calls_in_flight() -> None:
     assert model.load == 0.0
     model.pace.answered(100, True, 0.5)
     assert model.load == pytest.approx(0.5)
-    started = [model.busy.start() for _ in range(3)]
+    started = [model.busy.start(100.0) for _ in range(3)]
     assert model.load == pytest.approx(2.0)
-    model.busy.stop(started[0])
+    model.busy.stop(started[0], 100.0)
     assert model.load == pytest.approx(1.5)
 
 
@@ -99,7 +99,7 @@ def test_gauges_tell_how_models_do_just_now() -> None:
     provider = health.provider("p", "provider p", BreakerRule(), Capacity(1, 5, 5.0))
     a, b = health.of("a", "p/a", provider), health.of("b", "p/b", provider)
     models = [("a", "p", a), ("also-a", "p", a), ("b", "p", b)]
-    a.busy.start()
+    a.busy.start(100.0)
     for _ in range(6):
         a.guard(rule).noted(1.0, 100, True, is_over=False)
     for _ in range(3):
@@ -125,9 +125,9 @@ def test_one_that_has_not_answered_yet_is_tried_by_one_call_at_a_time_and_not_wh
     new, known = health.of("a", "p/a"), health.of("b", "p/b")
     known.pace.answered(100, True, 0.5)
     assert new.load < known.load
-    started = new.busy.start()
+    started = new.busy.start(100.0)
     assert new.load > known.load
-    new.busy.stop(started)
+    new.busy.stop(started, 100.0)
     assert new.load < known.load
     new.breaker.failed(DOWN)
     assert new.load > known.load

@@ -2,13 +2,14 @@
 
 import math
 import random
+from bisect import bisect_right
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.health.distribution import Distribution, Histogram
-from gateway.health.pace import ENOUGH, HALF_LIFE_S, PEAK_S, Pace, bucket
+from gateway.health.distribution import EDGES, Distribution, Histogram
+from gateway.health.pace import ENOUGH, HALF_LIFE_S, PEAK_S, RENEW_SHARE, Pace, bucket
 from tests.health.clock import Clock
 
 
@@ -32,29 +33,43 @@ def usual(count: int, median_s: float = 0.2, sigma: float = 0.5, seed: int = 1) 
 
 @given(st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=200), st.sampled_from([0.1, 0.5, 0.9, 0.95, 0.99]))
 def test_a_quantile_is_right_to_the_width_of_a_bin(values: list[float], q: float) -> None:
-    histogram = Histogram(Clock(), 1e9, 10**9)
+    histogram = Histogram(0.0, 1e9, 10**9)
     for value in values:
-        histogram.add(value)
+        histogram.add(0.0, value)
     exact = sorted(values)[math.ceil(q * len(values) - 1e-9) - 1]
     assert Distribution([histogram]).quantile(q) == pytest.approx(exact, rel=0.05)
 
 
 def test_values_beyond_its_ends_are_taken_for_the_ends() -> None:
-    histogram = Histogram(Clock(), 1e9, 10**9)
+    histogram = Histogram(0.0, 1e9, 10**9)
     for value in (0.0, 1e-9, 1e9):
-        histogram.add(value)
+        histogram.add(0.0, value)
     assert histogram.total == 3.0
     assert Distribution([histogram]).quantile(0.99) > 1e4
 
 
 def test_weights_that_grow_for_ever_are_renewed() -> None:
-    clock = Clock()
-    histogram = Histogram(clock, 1.0, 1)
-    for _ in range(500):
-        clock.now += 1.0
-        histogram.add(2.0)
+    histogram = Histogram(0.0, 1.0, 1)
+    for second in range(1, 501):
+        histogram.add(float(second), 2.0)
     assert histogram.total == pytest.approx(2.0)
     assert math.isfinite(sum(histogram.weights()))
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(1e-3, 1e4), st.sampled_from([0.1, 1.0])), min_size=1, max_size=50))
+def test_each_observation_weighs_what_has_not_faded_of_it(observations: list[tuple[float, float, float]]) -> None:
+    histogram, now = Histogram(0.0, 60.0, 3), 0.0
+    expected: dict[int, float] = {}
+    for passed_s, value, weight in observations:
+        now += passed_s
+        kept = 0.5 ** min(passed_s / 60.0, 1 / 3)
+        expected = {place: held * kept for place, held in expected.items()}
+        place = bisect_right(EDGES, value)
+        expected[place] = expected.get(place, 0.0) + weight
+        histogram.add(now, value, weight)
+    held = {place: weight for place, weight in enumerate(histogram.weights()) if weight}
+    assert held == pytest.approx(expected, rel=1e-9)
+    assert histogram.total == pytest.approx(sum(expected.values()), rel=1e-9)
 
 
 # What is normal.
@@ -70,6 +85,19 @@ def test_nothing_is_normal_before_there_is_enough(is_stream: bool) -> None:
     fed(pace, clock, [0.2] * 2, is_stream=is_stream)
     assert pace.quantile_s(0.5, 100, is_stream) == pytest.approx(0.2, rel=0.05)
     assert pace.quantile_s(0.5, 100, not is_stream) is None, "streams and whole answers are apart"
+
+
+def test_a_distribution_is_read_anew_once_a_fiftieth_of_it_is_new() -> None:
+    clock = Clock()
+    pace = fed(Pace(clock), clock, [0.2] * 2000)
+    read = pace.normal(100, True)
+    assert read is not None
+    for _ in range(int(2000 * RENEW_SHARE) - 2):
+        fed(pace, clock, [5.0])
+        assert pace.normal(100, True) is read
+    fed(pace, clock, [5.0] * 4)
+    assert pace.normal(100, True) is not read
+    assert pace.quantile_s(0.99, 100, True) == pytest.approx(5.0, rel=0.05)
 
 
 def test_quantiles_are_those_of_what_was_seen() -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.attempt import Attempt
 from gateway.ledger.base import Entry
 from gateway.ledger.booking import settle, settle_background
-from gateway.policy.catalog import Model, PriceFrom, TokenPrice
+from gateway.policy.catalog import BusyPrice, Model, PriceFrom, TokenPrice
+from gateway.pricing.cost import cost_nusd
 from gateway.usage import Usage
 from tests.ledger.entries import entry
 
@@ -17,6 +20,7 @@ PRICE = TokenPrice(input=2_000, output=4_000, cached_input=2_000, cache_write=2_
 MODELS = {
     "known": Model("known", "p", "known-1", price=PRICE, context_tokens=None),
     "unknown": Model("unknown", "p", "unknown-1", price=None, context_tokens=None),
+    "by time": Model("by time", "p", "by-time-1", price=BusyPrice(10**9, source="a test"), context_tokens=None),
 }
 
 
@@ -79,12 +83,28 @@ def test_a_hedge_without_a_price_makes_the_cost_unknown() -> None:
     assert (one.cost_nusd, one.overhead_nusd, one.saved_nusd) == (None, 7, None)
 
 
-@pytest.mark.parametrize(("at", "cost_nusd"), [(999.0, 40), (1000.0, 80), (5000.0, 80)])
-def test_an_entry_is_priced_by_what_held_when_it_was_made(at: float, cost_nusd: int) -> None:
+@given(
+    st.sampled_from(sorted(MODELS)),
+    st.sampled_from(sorted(MODELS)),
+    st.sampled_from([None, Usage(10, 5), Usage(10, 5, cached_input=4), Usage(10, 5, unpriced="web_search_requests")]),
+    st.sampled_from([None, "continue"]),
+)
+def test_the_baseline_costs_what_its_tokens_would_whoever_answered(
+    by: str, baseline: str, usage: Usage | None, seam: Any
+) -> None:
+    first = Attempt("p", by, outcome="error", usage=Usage(7, 1), ttft_ms=1.0)
+    answering = Attempt("p", by, usage=usage, ttft_ms=3.0, busy_s=2.0, seam=seam)
+    one = entry("b-1")
+    settle(one, [first, answering], MODELS, MODELS[baseline], answering)
+    assert one.baseline_nusd == cost_nusd(MODELS[baseline].price, one.usage)
+
+
+@pytest.mark.parametrize(("at", "nusd"), [(999.0, 40), (1000.0, 80), (5000.0, 80)])
+def test_an_entry_is_priced_by_what_held_when_it_was_made(at: float, nusd: int) -> None:
     dearer = TokenPrice(input=4_000, output=8_000, cached_input=4_000, cache_write=4_000, source="a test")
     dated = Model("known", "p", "known-1", None, dearer, prices=(PriceFrom(0.0, PRICE), PriceFrom(1000.0, dearer)))
     one, other, models = entry("b-1", at=at), entry("b-2", at=at), {"known": dated}
     settle(one, [answered_by("known")], models, dated)
     settle_background(other, [answered_by("known")], models)
-    assert (one.cost_nusd, one.baseline_nusd, other.cost_nusd) == (cost_nusd, cost_nusd, other.cost_nusd)
-    assert sum(a.cost_nusd or 0 for a in other.attempts) == cost_nusd
+    assert (one.cost_nusd, one.baseline_nusd, other.cost_nusd) == (nusd, nusd, other.cost_nusd)
+    assert sum(a.cost_nusd or 0 for a in other.attempts) == nusd

@@ -219,6 +219,17 @@ def test_the_spool_has_a_bound(tmp_path: Path) -> None:
     spool.close()
 
 
+def test_the_bound_is_of_all_segments_together(tmp_path: Path) -> None:
+    size = len(encode(entry("l-0")))
+    spool = Spool(tmp_path, bytes_max=3 * size, segment_bytes=2 * size)
+    first, *_ = [spool.append(entry(f"l-{i}")) for i in range(3)]  # the second segment has room for one more
+    with pytest.raises(OSError, match="the limit is"):
+        spool.append(entry("l-3"))
+    spool.stored(first, 2)
+    spool.append(entry("l-3"))
+    spool.close()
+
+
 def test_what_json_cannot_say_is_a_value_error_and_leaves_the_spool_as_it_was(tmp_path: Path) -> None:
     spool = Spool(tmp_path)
     with pytest.raises(ValueError, match="not a value that the spool can keep"):

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.errors import LedgerUnavailable
 from gateway.ledger.base import Entry, Feedback, Record
-from gateway.ledger.spool import Spool
+from gateway.ledger.spool import Spool, encode
 from gateway.ledger.writer import DENSE, EXPOSED_MAX, GATHER_S, LedgerWriter
 from tests.ledger.entries import entry
 from tests.ledger.waiting import until
@@ -235,6 +235,41 @@ def test_while_neither_spool_nor_store_works_requests_are_refused_and_what_was_a
     asyncio.run(scenario())
     assert [r.request_id for r in shelf.kept] == ["r-1", "r-2"]
     assert sum("records wait in memory" in r.message for r in caplog.records) == 1
+
+
+def test_what_is_read_from_the_spool_again_takes_nobody_s_place(tmp_path: Path) -> None:
+    batches = threading.Semaphore(0)
+
+    class Slow(Shelf):
+        def append(self, records: Sequence[Record]) -> None:
+            assert batches.acquire(timeout=10)
+            super().append(records)
+
+    shelf, kept = Slow(), [entry(f"kept-{i}") for i in range(8)]
+    size = max(len(encode(record)) for record in kept)
+
+    async def scenario() -> None:
+        writer = LedgerWriter(shelf, Spool(tmp_path, bytes_max=8 * size), in_memory_max=3)
+        writer.start()
+        for record in kept:  # five of them have no place in memory
+            writer.reserve()
+            writer.put(record)
+        batches.release()
+        await until(lambda: len(shelf.kept) == 3)
+        await asyncio.sleep(GATHER_S * 3)  # the five are read, and the store has them in its hands
+        for n in range(EXPOSED_MAX):
+            writer.reserve()
+            if n == 0:
+                writer.put(entry("bare" * size))  # the spool is full
+        with pytest.raises(LedgerUnavailable, match="the limit is"):
+            writer.reserve()
+        for _ in range(2):
+            batches.release()
+        await until(lambda: len(shelf.kept) == 9)
+        writer.reserve()
+        await writer.aclose()
+
+    asyncio.run(scenario())
 
 
 def test_while_the_spool_cannot_be_written_few_records_are_in_memory_alone(tmp_path: Path) -> None:

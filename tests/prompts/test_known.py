@@ -23,6 +23,20 @@ def test_it_finds_what_trying_all_of_them_finds(shapes: list[Shape], gone: list[
     assert known.find(view) == max(left, key=lambda shape: (shape.chars, shape.id), default=None)
 
 
+def test_a_template_is_found_for_a_system_text_that_came_before_it() -> None:
+    known, view = Known(), View("Be brief.", "Translate: hello")
+    assert known.find(view) is None
+    for text in (
+        "<*>\n<|user|>\n<*>",
+        "Be <*>\n<|user|>\n<*>",
+        "Be brief.\n<|user|>\n<*>",
+        "Be brief.\n<|user|>\nTranslate: <*>",
+    ):
+        shape = Shape.parse(text)
+        known.add(shape)
+        assert known.find(view) == shape
+
+
 def test_removing_what_is_not_there_changes_nothing() -> None:
     known, shape = Known(), Shape.parse("Translate: <*>")
     known.remove(shape)
