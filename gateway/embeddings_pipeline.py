@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -32,8 +31,8 @@ from gateway.providers.http import HttpClient
 from gateway.providers.openai_embeddings import OpenAIEmbeddings
 from gateway.reply import Headers, Sink
 from gateway.response_headers import cost_headers, entry_headers
-from gateway.running import Target
 from gateway.runtime import Runtime
+from gateway.target import Target
 from gateway.tenant import Tenant
 from gateway.usage import Usage
 from gateway.wire_usage import read_usage
@@ -41,16 +40,15 @@ from gateway.wire_usage import read_usage
 T = TypeVar("T")
 
 
-@dataclass
-class VectorWork(Work[EmbeddingsRequest]):
+class VectorWork(Work[EmbeddingsRequest], eq=False):
     """One that asks for vectors.
 
     keys: of its items, none when it neither reads nor fills the cache. kept: what was there for each.
     """
 
     model: Model | None = None
-    keys: list[CacheKey] = field(default_factory=list)
-    kept: list[CachedAnswer | None] = field(default_factory=list)
+    keys: list[CacheKey] = msgspec.field(default_factory=list)
+    kept: list[CachedAnswer | None] = msgspec.field(default_factory=list)
 
     @property
     def saved(self) -> Usage:

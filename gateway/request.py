@@ -86,14 +86,17 @@ class ChatRequest(msgspec.Struct, frozen=True, dict=True):
     @property
     def temperature(self) -> float | None:
         """As asked for; None where it is left to the model, or is no number."""
+        given = bytes(self.head.temperature)
+        if given == b"null":
+            return None
         try:
-            return float(bytes(self.head.temperature))
+            return float(given)
         except ValueError:
             return None
 
-    @lazily
+    @property
     def user_turns(self) -> int:
-        return sum(message.role == "user" for message in self.head.messages)
+        return sum([message.role == "user" for message in self.head.messages])
 
     @lazily
     def tokens_in(self) -> int:
@@ -163,7 +166,7 @@ class ChatRequest(msgspec.Struct, frozen=True, dict=True):
         """Whether it sends sound."""
         return self._count("input_audio") > 0
 
-    @lazily
+    @property
     def has_system(self) -> bool:
         return any(m.role in ("system", "developer") for m in self.head.messages)
 

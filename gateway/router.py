@@ -18,7 +18,7 @@ from gateway.policy.catalog import Model
 from gateway.policy.compile import Policy
 from gateway.policy.engine import FORCED, decide
 from gateway.policy.explain import explain
-from gateway.policy.model import Answer, Candidate, Decision, Denial, Facts, FactValue, Plan
+from gateway.policy.model import Answer, Candidate, Decision, Denial, Facts, Plan
 from gateway.policy.permit import ANYTHING, Permit
 from gateway.policy.select import QUALITY
 from gateway.prompt import Prompt
@@ -31,9 +31,8 @@ if TYPE_CHECKING:  # a policy without a classifier needs none of it
     from gateway.answers.faq import Faq
     from gateway.judging.judge import Judge
 
-SCORE: Final = "score."
 NONE_PASSED: Final[frozenset[str]] = frozenset()
-TOLD_APART: Final = (SCORE, QUALITY, f"{PINNED}.")  # facts that have a place of their own in the story
+TOLD_APART: Final = (QUALITY, f"{PINNED}.")  # facts that have a place of their own in the story
 
 
 class Routed(msgspec.Struct, frozen=True):
@@ -52,24 +51,15 @@ class Routed(msgspec.Struct, frozen=True):
     faq_entry: str | None = None
 
     @property
-    def scores(self) -> dict[str, float]:
-        """The classifier's probabilities, by class."""
-        if "class" not in self.facts.values:
-            return {}
-        return {name: float(value) for name, value in self._under(SCORE).items()}
-
-    @property
     def qualities(self) -> dict[str, float]:
         """The predicted quality of this request's answer, by model."""
-        return {name: float(value) for name, value in self._under(QUALITY).items()}
+        values = self.facts.values
+        return {k.removeprefix(QUALITY): float(v) for k, v in values.items() if k.startswith(QUALITY)}
 
     @property
     def is_judged(self) -> bool:
         """Whether a classifier had a look at the turn."""
         return not {"class", "class_reason", "intent"}.isdisjoint(self.facts.values) or bool(self.qualities)
-
-    def _under(self, prefix: str) -> dict[str, FactValue]:
-        return {k.removeprefix(prefix): v for k, v in self.facts.values.items() if k.startswith(prefix)}
 
 
 @dataclass(frozen=True)
@@ -142,7 +132,7 @@ class Router:
             "requested_model": facts.values["model"],
             "class": facts.values.get("class"),
             "confidence": facts.values.get("confidence"),
-            "scores": routed.scores,
+            "scores": dict(routed.facts.scores),
             "class_why": facts.missing.get("class"),
             "judged": routed.turn.basis if routed.turn is not None and routed.is_judged else None,
             "intent": facts.values.get("intent"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from gateway.conversation import Turn
@@ -23,6 +25,7 @@ TOLD = ("system", "developer")  # the app's own words: an address in them would 
 # 1 ms, of others 20 µs.
 PII_INLINE_CHARS_MAX = 1_500
 NOTHING_MISSING: Final[Mapping[str, str]] = {}
+NO_SCORES: Final[Mapping[str, float]] = {}
 NOTHING_USED: Final[frozenset[Capability]] = frozenset()
 JUDGED: Final = frozenset({"class", "quality", "intent"})
 
@@ -36,11 +39,11 @@ async def gather(
     """
     values: dict[str, FactValue] = {"model": request.head.model}
     missing: Mapping[str, str] = NOTHING_MISSING
+    scores: Mapping[str, float] = NO_SCORES
     if request.forced_route is not None:
         values[FORCED] = request.forced_route
-    for name in policy.needs:
-        if name in _FACTS:
-            values[name] = _FACTS[name](request)
+    for name, read in _reads(policy.needs):
+        values[name] = read(request)
     if "pii" in policy.needs:
         values["pii"] = await _holds_pii(request)
     for name, value in request.tags.items():
@@ -50,20 +53,27 @@ async def gather(
     if judge is not None and turn is not None and (wanted := wanted_of(policy, request)):
         judgement = await judge.judge(turn, wanted)
         values |= judgement.values
-        missing = judgement.missing
+        missing, scores = judgement.missing, judgement.scores
     uses = frozenset([name for name in policy.lacking if _USES[name](request)]) if policy.lacking else NOTHING_USED
-    return Facts(values, missing, uses)
+    return Facts(values, missing, uses, scores)
 
 
-_FACTS: Mapping[str, Callable[[ChatRequest], FactValue]] = {
-    "has_tools": lambda r: r.has_tools,
-    "has_images": lambda r: r.has_images,
-    "has_system": lambda r: r.has_system,
-    "has_json_schema": lambda r: r.has_json_schema,
-    "tokens_in": lambda r: r.tokens_in,
-    "turns": lambda r: r.user_turns,
-    "stream": lambda r: r.is_stream,
+Read = Callable[[ChatRequest], FactValue]
+_FACTS: Final[Mapping[str, Read]] = {
+    "has_tools": attrgetter("has_tools"),
+    "has_images": attrgetter("has_images"),
+    "has_system": attrgetter("has_system"),
+    "has_json_schema": attrgetter("has_json_schema"),
+    "tokens_in": attrgetter("tokens_in"),
+    "turns": attrgetter("user_turns"),
+    "stream": attrgetter("is_stream"),
 }
+
+
+@lru_cache(maxsize=8)  # policies in force at a time: one, or two around a reload
+def _reads(needs: frozenset[str]) -> tuple[tuple[str, Read], ...]:
+    """Of the facts that a policy needs those that stand in the request."""
+    return tuple((name, _FACTS[name]) for name in needs if name in _FACTS)
 
 
 _USES: Mapping[Capability, Callable[[ChatRequest], bool]] = {

@@ -80,7 +80,7 @@ def test_a_pin_is_told_with_what_staying_costs() -> None:
     told = story(FakeScorer(APART), "hello there", pinned=Pinned("tiny", "tool-loop", 0, 100, 10))
     assert (told["model"], told["decided_by"], told["pinned"]) == ("tiny", "tool-loop:tiny", "tiny")
     assert told["choice"] == "'tiny' is in the middle of a tool loop"
-    assert not [name for name in told["facts"] if name.startswith(("pinned.", "quality.", "score."))]
+    assert not [name for name in told["facts"] if name.startswith(("pinned.", "quality."))]
 
 
 def test_the_story_says_what_was_judged() -> None:

@@ -57,7 +57,7 @@ def test_only_what_the_policy_looks_at_is_computed() -> None:
 
 def test_what_the_classifier_says_is_among_the_facts() -> None:
     found = facts("{class: small}", FakeScorer(verdict(small=0.7, strong=0.3)))
-    assert (found.values["class"], found.values["confidence"], found.values["score.strong"]) == ("small", 0.7, 0.3)
+    assert (found.values["class"], found.values["confidence"], found.scores["strong"]) == ("small", 0.7, 0.3)
 
 
 def test_why_it_says_nothing_is_told_too() -> None:

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+import msgspec
+
 from gateway.usage import Usage
 
 if TYPE_CHECKING:
@@ -24,8 +26,7 @@ OBSERVATIONS_MAX = 64
 """Of one subject; the oldest are forgotten first."""
 
 
-@dataclass(frozen=True, slots=True)
-class CacheKey:
+class CacheKey(msgspec.Struct, frozen=True, gc=False):
     """partition, exact: digests of 32 bytes. question: the text for semantic look-ups, None where only equality will do."""
 
     partition: bytes
@@ -33,8 +34,7 @@ class CacheKey:
     question: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class CachedAnswer:
+class CachedAnswer(msgspec.Struct, frozen=True, gc=False):
     """A complete answer as its provider sent it.
 
     id: of the request that it was given to first. form `stream`: data is its events, without [DONE] and usage; `whole`:

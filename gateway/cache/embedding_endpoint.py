@@ -62,7 +62,7 @@ class EndpointEmbedder:
         self._api, self._model, self._dimensions = api, model, dimensions
         self._clock, self._deadline_s = clock, deadline_s
         self._name = f"embedder {model.provider}/{model.id}"
-        self._breaker, self._busy = Breaker(self._name, clock), BusyMeter(clock)
+        self._breaker, self._busy = Breaker(self._name, clock), BusyMeter()
         where = hashlib.sha256(address.encode()).hexdigest()[:8]  # what answers there may differ under the same name
         self.space: Final = f"{model.provider}-{where}/{model.id}/{dimensions or 'all'}"
         self._memory = VectorMemory(MEMORY_BYTES_MAX)
@@ -133,7 +133,7 @@ class EndpointEmbedder:
         if not self._breaker.admits():
             return None
         is_probe, is_over = self._breaker.is_probing, False
-        busy = self._busy.start()
+        busy = self._busy.start(self._clock())
         try:
             async with asyncio.timeout(self._deadline_s):
                 answer = await self._ask([text])
@@ -149,7 +149,7 @@ class EndpointEmbedder:
             self._breaker.failed(late, is_probe=is_probe)
             return None
         finally:
-            busy_s = self._busy.stop(busy)
+            busy_s = self._busy.stop(busy, self._clock())
             if is_probe and not is_over:
                 self._breaker.abandoned()  # the caller left
         self._breaker.succeeded()

@@ -12,7 +12,7 @@ class Flight:
 
     def __init__(self, flights: dict[bytes, Flight], exact: bytes) -> None:
         self._flights, self._exact = flights, exact
-        self._landed = asyncio.Event()
+        self._landed: asyncio.Event | None = None  # nearly always nobody waits
         self._answer: CachedAnswer | None = None
 
     def land(self, answer: CachedAnswer | None) -> None:
@@ -20,10 +20,15 @@ class Flight:
         if self._flights.get(self._exact) is self:
             del self._flights[self._exact]
             self._answer = answer
-            self._landed.set()
+            if self._landed is not None:
+                self._landed.set()
 
     async def wait(self, limit_s: float) -> CachedAnswer | None:
         """What the leader brought; None when it brought nothing, or takes longer than limit_s seconds."""
+        if self._flights.get(self._exact) is not self:
+            return self._answer
+        if self._landed is None:
+            self._landed = asyncio.Event()
         try:
             async with asyncio.timeout(limit_s):
                 await self._landed.wait()

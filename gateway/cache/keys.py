@@ -16,6 +16,8 @@ from gateway.tenant import Tenant
 # Fields that say how an answer is delivered or who is billed, not what it is.
 NOT_IN_KEY = frozenset({"model", "stream", "stream_options", "user", "metadata", "store", "service_tier", "safety_identifier"})
 
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+
 # Two names of one field: OpenAI's older one, which Anthropic's dialect becomes as well, and the newer one, of Responses.
 _RENAMED: Final = {"max_completion_tokens": "max_tokens"}
 
@@ -28,17 +30,19 @@ def cache_key(request: ChatRequest, tenant: Tenant, scope: CacheScope, route: st
     """
     fields = decode_body(request.body)
     messages: list[Any] = fields.pop("messages")
-    last = messages[-1]
+    last = messages.pop()
+    asked = _encode(last)
     question = _question(last) if last.get("role") == "user" else None
     rest = {_RENAMED.get(k, k): _plain(v) for k, v in fields.items() if k not in NOT_IN_KEY}
-    context = [owner(tenant, scope), route, target, rest, messages[:-1]]
+    context = [owner(tenant, scope), route, target, rest, messages]
     if request.dialect == COMPLETIONS:  # whose answers go on from the prompt; in the other dialects they are answers to it
         context.append(COMPLETIONS)
     if question is not None:
-        context.append({k: v for k, v in last.items() if k != "content"})
-    partition = hashlib.sha256(msgspec.json.encode(context, order="sorted"))
+        del last["content"]
+        context.append(last)
+    partition = hashlib.sha256(_encode(context))
     exact = partition.copy()
-    exact.update(msgspec.json.encode(last, order="sorted"))
+    exact.update(asked)
     partition.update(space.encode())
     return CacheKey(partition.digest(), exact.digest(), question)
 

@@ -7,8 +7,9 @@ import heapq
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+import msgspec
 
 from gateway.cache.base import (
     OBSERVATIONS_MAX,
@@ -43,8 +44,7 @@ Pair = tuple[str, str]
 K = TypeVar("K", bytes, Pair)
 
 
-@dataclass(slots=True)
-class _Answer:
+class _Answer(msgspec.Struct, gc=False):
     """expires_at: seconds since 1970, as everywhere here."""
 
     partition: bytes
@@ -53,23 +53,20 @@ class _Answer:
     size_bytes: int
 
 
-@dataclass(slots=True)
-class _Served:
+class _Served(msgspec.Struct, gc=False):
     served: Served
     expires_at: float
     size_bytes: int
 
 
-@dataclass(slots=True)
-class _Objection:
+class _Objection(msgspec.Struct, gc=False):
     partition: bytes
     pair: Pair
     expires_at: float
     size_bytes: int
 
 
-@dataclass(slots=True)
-class _Subject:
+class _Subject(msgspec.Struct, gc=False):
     observations: tuple[Observation, ...]
     expires_at: float
     size_bytes: int
@@ -124,15 +121,17 @@ class MemoryStore:
         return kept.answer
 
     async def put(self, key: CacheKey, answer: CachedAnswer, embedding: Embedding | None, ttl_s: float) -> None:
-        self._forget(("answer", key.exact))
-        self._forget(("subject", key.exact))
-        size = ANSWER_BYTES + len(answer.data)
-        size += sum(map(_bytes, (answer.id, answer.question or "", answer.tenant, answer.route)))
-        if ttl_s <= 0 or not self._keep(("answer", key.exact), _Answer(key.partition, answer, self._clock() + ttl_s, size)):
+        exact, question = key.exact, answer.question
+        if ttl_s <= 0:
+            self._remove(exact)
             return
-        self._exact_of[answer.id] = key.exact
-        if embedding is not None and answer.question is not None:
-            self._add(self._answers, key.partition, key.exact, embedding)
+        self._forget(("subject", exact))
+        size = ANSWER_BYTES + len(answer.data) + _bytes(answer.id + (question or "") + answer.tenant + answer.route)
+        if not self._keep(("answer", exact), _Answer(key.partition, answer, self._clock() + ttl_s, size)):
+            return
+        self._exact_of[answer.id] = exact
+        if embedding is not None and question is not None:
+            self._add(self._answers, key.partition, exact, embedding)
 
     async def served(self, request_id: str) -> Served | None:
         kept = self._used(("served", request_id))
@@ -259,7 +258,8 @@ class MemoryStore:
             return False
         self._records[key] = record
         self.size_bytes += record.size_bytes
-        self._make_room()
+        if self.size_bytes > self._bytes_max:
+            self._make_room()
         return True
 
     def _make_room(self) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
+import msgspec
+
 from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Near, Neighbour, Served, Store
 from gateway.cache.embedding import CacheEmbedder
 from gateway.cache.evidence import ENTRY_SD, OBJECTION_STEP, ROUTE_OFFSET_MAX, ROUTE_SD, log_odds, offset, route_subject
@@ -38,8 +40,7 @@ class Verifier(Protocol):
     def bar(self, false_hit_budget: float) -> float: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True, gc=False):
     """An answer from the cache. similarity: cosine; score: the verifier's; both 1.0 for the same request."""
 
     answer: CachedAnswer

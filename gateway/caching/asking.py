@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from gateway.attempt import Attempt
 from gateway.cache.base import Form
 from gateway.chat import worst_finish
@@ -23,8 +25,7 @@ from gateway.tenant import Tenant
 Purpose = Literal["audit", "refresh"]
 
 
-@dataclass(frozen=True, slots=True)
-class Errand:
+class Errand(msgspec.Struct, frozen=True):
     """What is to be asked, and for which request: of whom, by which plan, when which policy was in force."""
 
     request: ChatRequest

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from gateway.attempt import Attempt
 from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Neighbour, Observation, Store

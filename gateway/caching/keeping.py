@@ -19,8 +19,8 @@ KEPT_BYTES_MAX: Final = 256 * 1024  # a longer answer is not kept
 
 
 def is_cacheable(request: ChatRequest, plan: Plan) -> bool:
-    """Whether this request reads or fills the cache at all."""
-    if plan.cache.mode == "off" or request.cache == "bypass" or not plan.targets:
+    """Whether this request reads or fills the cache at all. plan: of a route with a cache."""
+    if request.cache == "bypass" or not plan.targets:
         return False
     if request.native is not None and request.native.only:
         return False  # neither the key nor what is kept would have that part of it
@@ -45,15 +45,16 @@ def may_keep(plan: Plan, answering: Attempt, finish: str | None, data: bytes, fo
         drafts = read_drafts(data, is_stream=form == "stream", chances={})
     except UnreadableAnswer:
         return False
-    return bool(drafts) and not any(_is_empty(draft, data) or _declines(draft) for draft in drafts)
+    return bool(drafts) and all([_is_answer(draft, data) for draft in drafts])
 
 
-def _is_empty(draft: Draft, data: bytes) -> bool:
-    return not (draft.text or draft.refusal or draft.calls or b'"audio"' in data)
-
-
-def _declines(draft: Draft) -> bool:
-    return bool(draft.refusal) or (not draft.calls and refuses(draft.text) is not None)
+def _is_answer(draft: Draft, data: bytes) -> bool:
+    """Whether there is something in it, and that does not decline."""
+    if draft.refusal:
+        return False
+    if draft.calls:
+        return True
+    return bool(draft.text or b'"audio"' in data) and refuses(draft.text) is None
 
 
 def keep_s(errand: Errand) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gateway.attempt import Attempt
 from gateway.cache.base import CacheKey, Embedding, Store

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from gateway.attempt import Attempt
 from gateway.cache.base import CachedAnswer, CacheKey, Embedding, Neighbour, Store
@@ -31,12 +32,11 @@ COMPARED_SHARE: Final = 0.1
 """Of near misses: how often the answer that was not given is compared with the one that came. It asks no model."""
 
 
-@dataclass
-class Visit:
+class Visit(msgspec.Struct):
     """What came of it so far. key: None for a request that neither reads nor fills the cache.
 
-    began_at: seconds since 1970. cost_nusd: of the embedding.
-    near: the likeliest candidate that was not served.
+    began_at: seconds since 1970. cost_nusd: of the embedding. near: the likeliest candidate that was not served.
+    pieces: the answer that came instead, so far; None where it may not be kept. pieces_bytes: of all of them.
     """
 
     errand: Errand
@@ -50,26 +50,22 @@ class Visit:
     embedding: Embedding | None = None
     near: Neighbour | None = None
     flight: Flight | None = None
-    _kept: list[bytes] | None = field(default_factory=list)
-    _kept_bytes: int = 0
+    pieces: list[bytes] | None = None
+    pieces_bytes: int = 0
 
     def keep(self, data: bytes) -> None:
         """The next bytes of the answer, as long as they may go into the cache."""
-        if self.key is None or self._kept is None:
+        pieces = self.pieces
+        if pieces is None:
             return
-        self._kept.append(data)
-        self._kept_bytes += len(data)
-        if self._kept_bytes > KEPT_BYTES_MAX:
-            self._kept = None
-
-    @property
-    def kept(self) -> bytes | None:
-        """All of the answer, None if it is too long to be kept."""
-        return None if self.key is None or self._kept is None else b"".join(self._kept)
+        pieces.append(data)
+        self.pieces_bytes += len(data)
+        if self.pieces_bytes > KEPT_BYTES_MAX:
+            self.pieces = None
 
     def keep_nothing(self) -> None:
         """Another will answer than the one that the key is for."""
-        self.key = None
+        self.key = self.pieces = None
         self.leave()
 
     def leave(self) -> None:
@@ -97,21 +93,21 @@ class Caching:
         self._flights = Flights()
 
     async def visit(self, request: ChatRequest, tenant: Tenant, plan: Plan, runtime: Runtime) -> Visit:
-        """Look the request up. Raises ClientError for a body that cannot be read whole."""
-        visit = Visit(Errand(request, tenant, plan, runtime, "refresh"), began_at=self._now())
+        """Look the request up. plan: of a route with a cache. Raises ClientError for a body that cannot be read whole."""
+        visit = Visit(Errand(request, tenant, plan, runtime, "refresh"))
         if is_cacheable(request, plan):
-            visit.matcher = runtime.matcher if plan.cache.mode == "semantic" else None
-            space = visit.matcher.space if visit.matcher is not None else ""
+            rule, visit.began_at = plan.cache, self._now()
+            matcher = visit.matcher = runtime.matcher if rule.mode == "semantic" else None
+            space = matcher.space if matcher is not None else ""
             asked = asked_of(plan, runtime.policy.models)
-            visit.key = cache_key(request, tenant, plan.cache.scope, plan.route, asked, space)
-            visit.outcome = "miss"
-            await self._look(visit, visit.key)
-        if plan.cache.mode != "off":
-            self._metrics.looked_up(plan.route, visit.outcome)
+            key = visit.key = cache_key(request, tenant, rule.scope, plan.route, asked, space)
+            visit.outcome, visit.pieces = "miss", []
+            await self._look(visit, key)
+        self._metrics.looked_up(plan.route, visit.outcome)
         return visit
 
-    async def _embed(self, visit: Visit, key: CacheKey) -> None:
-        embedded = await visit.matcher.embedder.embed(key.question) if visit.matcher is not None and key.question else None
+    async def _embed(self, visit: Visit, key: CacheKey, matcher: Matcher) -> None:
+        embedded = await matcher.embedder.embed(key.question) if key.question else None
         if embedded is not None:
             visit.embedding, visit.cost_nusd = embedded.vector, visit.cost_nusd + (embedded.cost_nusd or 0)
 
@@ -131,7 +127,8 @@ class Caching:
                 visit.flight = self._flights.lead(key.exact)
             elif await self._waited(visit, flight):
                 return
-        await self._look_near(visit, key, store)
+        if visit.matcher is not None:
+            await self._look_near(visit, key, visit.matcher, store)
 
     async def _waited(self, visit: Visit, flight: Flight) -> bool:
         """Whether the same request, on its way already, brought something. For no longer than a first token may take."""
@@ -140,15 +137,13 @@ class Caching:
             self._found(visit, Hit(answer, "exact"))
         return answer is not None
 
-    async def _look_near(self, visit: Visit, key: CacheKey, store: Store) -> None:
-        if visit.matcher is None:
-            return
+    async def _look_near(self, visit: Visit, key: CacheKey, matcher: Matcher, store: Store) -> None:
         plan, request = visit.errand.plan, visit.errand.request
 
         def is_young(answer: CachedAnswer) -> bool:
             return self._is_young(visit, answer)
 
-        looked = await visit.matcher.look(store, key, plan.cache, plan.route, request.request_id, is_young)
+        looked = await matcher.look(store, key, plan.cache, plan.route, request.request_id, is_young)
         visit.embedding, visit.near, visit.cost_nusd = looked.embedding, looked.near, looked.cost_nusd or 0
         if looked.hit is not None:
             self._found(visit, looked.hit)
@@ -183,18 +178,20 @@ class Caching:
 
     async def keep(self, visit: Visit, answering: Attempt, finish: str | None) -> None:
         """Keep the answer that came instead of a hit, if it may be, and give it to whoever waits for it."""
-        key, data = visit.key, visit.kept
-        if key is None or data is None:
+        key = visit.key
+        if key is None or visit.pieces is None:
             return
-        errand = visit.errand
-        if not may_keep(errand.plan, answering, finish, data, form_of(errand.request)):
+        errand, matcher, data = visit.errand, visit.matcher, b"".join(visit.pieces)
+        request = errand.request
+        if not may_keep(errand.plan, answering, finish, data, form_of(request)):
             return
-        if errand.request.cache == "refresh":  # else the look-up has made it
-            await self._embed(visit, key)
-        space = visit.matcher.space if visit.matcher is not None and visit.embedding is not None else None
-        answer = kept_answer(errand, key, errand.request.request_id, data, answering, space, visit.began_at)
+        if matcher is not None and request.cache == "refresh":  # else the look-up has made it
+            await self._embed(visit, key, matcher)
+        space = matcher.space if matcher is not None and visit.embedding is not None else None
+        answer = kept_answer(errand, key, request.request_id, data, answering, space, visit.began_at)
         if visit.flight is not None:
             visit.flight.land(answer)
+            visit.flight = None
         newer = await self._store.get(key.exact)
         if newer is not None and newer.stored_at > visit.began_at:
             return  # asked later and answered sooner, as by a refresh
@@ -208,7 +205,11 @@ def asked_of(plan: Plan, models: Mapping[str, Model]) -> str:
 
     Of a cascade all of its rungs, and what it asks of their answers; of models that are as good as each other all of them.
     """
-    names = (plan.rungs if plan.accept else sorted(plan.rungs)) or plan.targets[:1]
-    asked = [f"{models[name].provider}/{models[name].id}" for name in names]
-    rules = [f" if {plan.accept[name]}" if name in plan.accept else "" for name in names]
-    return " > ".join(model + rule for model, rule in zip(asked, rules, strict=True))
+    if not plan.rungs:
+        return _asked(plan, models[plan.targets[0]])
+    return " > ".join([_asked(plan, models[name]) for name in (plan.rungs if plan.accept else sorted(plan.rungs))])
+
+
+def _asked(plan: Plan, model: Model) -> str:
+    rule, asked = plan.accept.get(model.name), f"{model.provider}/{model.id}"
+    return asked if rule is None else f"{asked} if {rule}"

@@ -98,8 +98,10 @@ def refuses(text: str) -> str | None:
 
     Looks at its beginning only, and only there where declining stands in the first person.
     """
-    beginning = text[:_REFUSAL_CHARS].lstrip(" \t\r\n*_#>").replace("’", "'").casefold()
-    return "it begins by declining" if _REFUSAL.match(" ".join(beginning.split())) else None
+    beginning = text[:_REFUSAL_CHARS].lstrip(" \t\r\n*_#>").replace("’", "'").casefold().strip()
+    if "  " in beginning or not beginning.isprintable():  # no other space than " " is: most need not be taken apart
+        beginning = " ".join(beginning.split())
+    return "it begins by declining" if _REFUSAL.match(beginning) else None
 
 
 def repeats(text: str) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -21,8 +21,7 @@ class ToolCall:
     arguments: str
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """One choice of an answer. refusal: in the field that the dialect has for it. chances: of its tokens, if given."""
 
     text: str
@@ -36,18 +35,97 @@ class UnreadableAnswer(Exception):
     """It is well-formed JSON and yet no answer that can be judged."""
 
 
+_decode: Final = msgspec.json.Decoder().decode
+
+
+class _Said(msgspec.Struct, gc=False):
+    """A message, or what an event adds to one, where that is words. What else counts is not there, or it is no _Said."""
+
+    content: str | None = None
+    refusal: str | None = None
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _Choice(msgspec.Struct, gc=False):
+    message: _Said
+    index: int = 0
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct, gc=False):
+    choices: list[_Choice]
+
+
+class _Part(msgspec.Struct, gc=False):
+    index: int = 0
+    delta: _Said | None = None
+    finish_reason: str | None = None
+    message: None = None
+    logprobs: dict[str, list[Any] | None] | None = None  # not read; of any other shape they cannot be assembled
+
+
+class _Event(msgspec.Struct, gc=False):
+    choices: list[_Part] | None = None
+    usage: dict[str, Any] | None = None  # likewise
+
+
 def read_drafts(data: bytes, *, is_stream: bool, chances: Mapping[int, Sequence[TokenChance]]) -> list[Draft]:
     """The choices of a complete answer, in the order of their index. data: all of its events, or its body.
 
     Raises UnreadableAnswer.
     """
+    if is_stream and (drafts := _spoken(data, chances)) is not None:
+        return drafts
     try:
         body = assemble(EventParser().feed(data)) if is_stream else data
-        answer: dict[str, Any] = msgspec.json.decode(body)
-        return [_draft(choice, chances.get(choice.get("index", 0), ())) for choice in answer["choices"]]
+        answer: dict[str, Any] = _decode(body)
+        words = _words(answer)
+        if words is None:
+            return [_draft(choice, chances.get(choice.get("index", 0), ())) for choice in answer["choices"]]
     except (msgspec.DecodeError, EventTooLong, TypeError, KeyError, AttributeError, ValueError, RecursionError) as exc:
         # A vendor's own shape in fields that are passed on unread otherwise.
         raise UnreadableAnswer(f"its shape is not that of an answer ({type(exc).__name__})") from exc
+    return [Draft(c.message.content or "", c.message.refusal or "", (), c.finish_reason, chances.get(c.index, ())) for c in words]
+
+
+def _words(answer: dict[str, Any]) -> list[_Choice] | None:
+    """The choices of an answer of words alone, as nearly every one is; None for any other."""
+    try:
+        return msgspec.convert(answer, _Answer).choices
+    except msgspec.ValidationError:
+        return None
+
+
+def _spoken(data: bytes, chances: Mapping[int, Sequence[TokenChance]]) -> list[Draft] | None:
+    """The drafts of a stream of words alone, as nearly every one is; None for any other, which is to be assembled.
+
+    That takes four times as long: most of what an event has is kept there, and is not asked for here.
+    """
+    events = data[6:-2].split(b"\n\ndata: ")
+    if not data.startswith(b"data: ") or data.count(b"\n") != 2 * len(events) or not data.endswith(b"\n\n") or b"\r" in data:
+        return None  # not every event is one line of data and nothing else
+    try:
+        # Not decoded into its type at once: what has no place in that would be passed over, and need not be readable.
+        told = msgspec.convert(list(map(_decode, events)), list[_Event])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    texts: dict[int, list[str]] = {}
+    refusals: dict[int, list[str]] = {}
+    finishes: dict[int, str] = {}
+    for event in told:
+        for choice in event.choices or ():
+            index, delta = choice.index, choice.delta
+            if index not in texts:
+                texts[index], refusals[index] = [], []
+            if delta is not None:
+                if delta.content:
+                    texts[index].append(delta.content)
+                if delta.refusal:
+                    refusals[index].append(delta.refusal)
+            if choice.finish_reason:
+                finishes[index] = choice.finish_reason
+    return [Draft("".join(texts[i]), "".join(refusals[i]), (), finishes.get(i), chances.get(i, ())) for i in sorted(texts)]
 
 
 def _draft(choice: dict[str, Any], chances: Sequence[TokenChance]) -> Draft:
@@ -63,7 +141,7 @@ def _draft(choice: dict[str, Any], chances: Sequence[TokenChance]) -> Draft:
 
 
 def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
-    calls = list(message.get("tool_calls") or ())
+    calls = message.get("tool_calls") or []
     old = message.get("function_call")
     return [*calls, {"function": old}] if old else calls
 

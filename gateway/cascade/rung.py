@@ -22,7 +22,8 @@ from gateway.errors import UpstreamError
 from gateway.policy.model import AcceptRule, Agreement, Plan, Timeouts
 from gateway.providers.base import Piece
 from gateway.request import ChatRequest
-from gateway.running import Running, Target
+from gateway.running import Running
+from gateway.target import Target
 
 JUDGED_BYTES_MAX = 256 * 1024  # a longer answer is not held back; as the caller would get it, without log-probabilities
 INLINE_BYTES_MAX = 8 * 1024  # a longer one is judged in a thread: 64 kB of events take 4 ms

@@ -68,10 +68,11 @@ class IntentScorer(Protocol):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """Facts, and for those that are not there the reason in words."""
+    """Facts, and for those that are not there the reason in words. scores: the classifier's probabilities, by class."""
 
     values: dict[str, FactValue] = msgspec.field(default_factory=dict)
     missing: dict[str, str] = msgspec.field(default_factory=dict)
+    scores: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class Judge:
@@ -169,7 +170,7 @@ class Judge:
             missing["class"] = found.why
         if "class" in wanted:
             values["class"], values["confidence"] = found.name, float(found.confidence)
-            values |= {f"score.{name}": float(score) for name, score in classes.items()}
+            judgement.scores.update({name: float(score) for name, score in classes.items()})
         if "quality" in wanted and found.is_unfamiliar:
             missing["quality"] = str(found.why)
         elif "quality" in wanted:

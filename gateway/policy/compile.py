@@ -25,7 +25,7 @@ from gateway.policy.compile_failover import check_failover, failover
 from gateway.policy.compile_limits import limit_rules
 from gateway.policy.compile_models import Lookup, serve
 from gateway.policy.compile_responses import responses_rule
-from gateway.policy.conditions import BadCondition, Every, Test, compile_condition, model_globs
+from gateway.policy.conditions import BadCondition, Condition, Test, compile_condition, model_globs
 from gateway.policy.errors import PolicyError, Problem
 from gateway.policy.failover import PLAIN, Failover
 from gateway.policy.limits import LimitRule
@@ -52,7 +52,7 @@ class Route:
     """
 
     name: str
-    when: Every | None
+    when: Condition | None
     arms: tuple[tuple[str, float], ...]
     cascade: Rungs
     savings: Mapping[str, Saving]
@@ -68,7 +68,7 @@ class Route:
 
     @cached_property
     def plain(self) -> Plan:
-        """The plan of a route with one arm and a rule's decision, when all of its models can be asked: nearly always the same."""
+        """The plan of a route with one arm when all of its models can be asked, decided by its rule: nearly always the same."""
         first = self.arms[0][0]
         targets = tuple(dict.fromkeys((first, *self.fallback)))
         by, rules = f"rule:{self.name}", (self.timeouts, self.retry, self.cache)
@@ -332,7 +332,7 @@ class _Compiler:
         curve = tuple((z, p) for z, p in found.curve)
         return Calibration(name, (w.mean_logprob, w.lowest_window, w.margin, w.log_tokens), found.bias, curve)
 
-    def when(self, spec: schema_routes.RouteSpec, path: Path) -> Every | None:
+    def when(self, spec: schema_routes.RouteSpec, path: Path) -> Condition | None:
         if spec.when is None:
             return None
         try:

@@ -11,6 +11,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gateway.policy.model import UNSURE, Facts, FactValue
@@ -62,7 +63,10 @@ class Every:
     parts: tuple[Condition, ...]
 
     def matches(self, values: Mapping[str, FactValue]) -> bool:
-        return all(p.matches(values) for p in self.parts)
+        for part in self.parts:  # not all(): every request asks, and a generator costs it more than the conditions do
+            if not part.matches(values):
+                return False
+        return True
 
     def why(self, facts: Facts) -> str:
         failed = [p for p in self.parts if not p.matches(facts.values)]
@@ -80,7 +84,10 @@ class Some:
     parts: tuple[Condition, ...]
 
     def matches(self, values: Mapping[str, FactValue]) -> bool:
-        return any(p.matches(values) for p in self.parts)
+        for part in self.parts:  # not any(), as above
+            if part.matches(values):
+                return True
+        return False
 
     def why(self, facts: Facts) -> str:
         good = [p for p in self.parts if p.matches(facts.values)]
@@ -110,13 +117,18 @@ class Not:
 Condition = Leaf | Every | Some | Not
 
 
-def compile_condition(when: Mapping[str, Any], path: Path = ()) -> Every:
+def compile_condition(when: Mapping[str, Any], path: Path = ()) -> Condition:
     """All keys of the mapping must hold. Raises BadCondition."""
     if not isinstance(when, Mapping):
         raise BadCondition(path, f"a mapping of conditions is expected here, not {when!r}")
     if not when:
         raise BadCondition(path, "an empty `when` matches everything; leave `when` out of the last route instead")
-    return Every(tuple(_compile(key, value, (*path, key)) for key, value in when.items()))
+    return _every(tuple(_compile(key, value, (*path, key)) for key, value in when.items()))
+
+
+def _every(parts: tuple[Condition, ...]) -> Condition:
+    """One part says yes and no, and why, in the same words as all of it would."""
+    return parts[0] if len(parts) == 1 else Every(parts)
 
 
 def _compile(key: str, value: Any, path: Path) -> Condition:
@@ -126,7 +138,7 @@ def _compile(key: str, value: Any, path: Path) -> Condition:
         if not isinstance(value, list) or not value:
             raise BadCondition(path, f"`{key}` takes a list of conditions")
         parts = tuple(compile_condition(part, (*path, i)) for i, part in enumerate(value))
-        return Some(parts) if key == "any" else Every(parts)
+        return Some(parts) if key == "any" else _every(parts)
     kind = "words" if key.startswith("tag.") and len(key) > len("tag.") else LEAVES.get(key, ("", ""))[0]
     if not kind:
         raise BadCondition(path, f"unknown condition `{key}`; {_near(key, [*LEAVES, 'tag.NAME', *COMBINERS])}")
@@ -137,18 +149,19 @@ def _compile(key: str, value: Any, path: Path) -> Condition:
     return Leaf(key, wanted, test)
 
 
-_COMPARE = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
+# The tests are callables of C where that can be: some are called several times a request.
+_COMPARE = {">=": operator.le, "<=": operator.ge, ">": operator.lt, "<": operator.gt, "==": operator.eq}  # (bound, fact)
+_WILD = re.compile(r"[*?[]")
 _COMPARISON = re.compile(r"^\s*(>=|<=|==|>|<)\s*([0-9]*\.?[0-9]+)\s*$")
 
 
 def _number(value: Any) -> tuple[str, Test]:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return f"== {value}", lambda fact: bool(fact == value)
+        return f"== {value}", partial(operator.eq, value)
     found = _COMPARISON.match(value) if isinstance(value, str) else None
     if not found:
         raise ValueError(f'a number or a comparison such as ">=0.9" is expected, not {value!r}')
-    compare, bound = _COMPARE[found[1]], float(found[2])
-    return f"{found[1]} {found[2]}", lambda fact: bool(compare(fact, bound))
+    return f"{found[1]} {found[2]}", partial(_COMPARE[found[1]], float(found[2]))
 
 
 def _share(value: Any) -> tuple[str, Test]:
@@ -161,7 +174,7 @@ def _share(value: Any) -> tuple[str, Test]:
 def _truth(value: Any) -> tuple[str, Test]:
     if not isinstance(value, bool):
         raise ValueError(f"true or false is expected, not {value!r}")
-    return str(value).lower(), lambda fact: fact is value
+    return str(value).lower(), partial(operator.is_, value)
 
 
 def _words(value: Any) -> tuple[str, Test]:
@@ -169,8 +182,10 @@ def _words(value: Any) -> tuple[str, Test]:
     words = value if isinstance(value, list) else [value]
     if not words or not all(isinstance(w, str) and w for w in words):
         raise ValueError(f"a word or a list of words is expected, not {value!r}")
-    pattern = re.compile("|".join(fnmatch.translate(w) for w in words))
     shown = words[0] if len(words) == 1 else f"one of {', '.join(words)}"
+    if not any(map(_WILD.search, words)):
+        return shown, frozenset(words).__contains__
+    pattern = re.compile("|".join(fnmatch.translate(w) for w in words))
     return shown, lambda fact: pattern.match(fact) is not None
 
 

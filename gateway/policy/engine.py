@@ -49,8 +49,10 @@ def decide(
         return Denial(
             "model_not_found", f"model '{requested}' is not served here and no route asks for it; known: {known}", "model"
         )
+    values = facts.values
     for route in policy.routes:
-        if route.name not in passed and (route.when is None or route.when.matches(facts.values)):
+        when = route.when
+        if (when is None or when.matches(values)) and route.name not in passed:
             return _take(policy, route, _decided_by(route, facts), facts, candidates, draw, permit)
     # The compiler sees to a last route without `when`, and a FAQ is never the last.
     raise AssertionError(f"policy {policy.hash} has no default route")

@@ -22,14 +22,15 @@ class Facts(msgspec.Struct, frozen=True):
     """What is known of a request: one map from a fact's name to its value.
 
     Only facts that the policy needs are there. `missing` says why one that it needs is not, for explain.
-    Tags stand under `tag.NAME`, the classifier's probabilities under `score.CLASS`, predicted qualities under
-    `quality.MODEL`. `class_reason`: one word for why the class is none that the classifier gave. uses: of what some model of
-    the policy cannot do, that which the request asks for.
+    Tags stand under `tag.NAME`, predicted qualities under `quality.MODEL`. `class_reason`: one word for why the class is none
+    that the classifier gave. uses: of what some model of the policy cannot do, that which the request asks for. scores: the
+    classifier's probabilities, by class; no condition asks for them.
     """
 
     values: Mapping[str, FactValue]
     missing: Mapping[str, str] = msgspec.field(default_factory=dict)
     uses: frozenset[Capability] = frozenset()
+    scores: Mapping[str, float] = msgspec.field(default_factory=dict)
 
 
 class Candidate(msgspec.Struct, frozen=True):

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
+import pytest
 
 from gateway.attempt import Attempt
 from gateway.cache.memory import MemoryStore
 from gateway.caching.audit import Auditor
 from gateway.caching.background import Background
+from gateway.caching.keeping import KEPT_BYTES_MAX
 from gateway.caching.refresh import Refresher
 from gateway.caching.visit import Caching, Visit
 from gateway.chat import read_head
@@ -105,3 +107,30 @@ def test_age_counts_from_when_it_was_asked_for() -> None:
         assert hit is not None and desk.caching.age_s(hit) == 12
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("chars", "is_kept"), [(KEPT_BYTES_MAX - 200, True), (KEPT_BYTES_MAX, False)])
+def test_an_answer_that_is_too_long_is_not_kept(chars: int, is_kept: bool) -> None:
+    async def scenario() -> None:
+        desk = Desk()
+        await desk.answer(await desk.visit("long"), "x" * chars)
+        assert ((await desk.visit("look", "only")).hit is not None) is is_kept
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_kept_of_what_another_answers() -> None:
+    async def scenario() -> None:
+        desk = Desk()
+        visit = await desk.visit("one")
+        visit.keep_nothing()
+        await desk.answer(visit, "of another")
+        assert (await desk.visit("look", "only")).hit is None
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("told", "temperature"), [(b"null", None), (b"0.5", 0.5), (b"2", 2.0), (b'"high"', None), (b"[]", None)])
+def test_a_temperature_is_a_number_or_none(told: bytes, temperature: float | None) -> None:
+    body = b'{"model": "auto", "messages": [{"role": "user", "content": "q"}], "temperature": ' + told + b"}"
+    assert ChatRequest("r", body, read_head(body)).temperature == temperature

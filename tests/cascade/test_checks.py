@@ -62,6 +62,7 @@ NO_REFUSALS = [
     "Ich kann Ihnen das sehr empfehlen.",
     "Je suis désolé pour le retard du train.",
     "Lo siento mucho por tu pérdida.",
+    "Lo siento, no ",
     "",
 ]
 
@@ -69,6 +70,11 @@ NO_REFUSALS = [
 @pytest.mark.parametrize("text", REFUSALS)
 def test_declining_is_seen(text: str) -> None:
     assert refuses(text) == "it begins by declining"
+
+
+@pytest.mark.parametrize("space", ["  ", "\n", "\t ", "\u00a0", "\u3000", "\x1c"])
+def test_space_of_any_kind_is_one_space(space: str) -> None:
+    assert all(refuses(text.replace(" ", space)) for text in REFUSALS)
 
 
 @pytest.mark.parametrize("text", NO_REFUSALS)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable, Callable
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from gateway.cache.base import (
     OBSERVATIONS_MAX,
@@ -39,7 +39,7 @@ def key(question: str = "q", partition: bytes = b"p") -> CacheKey:
 def answer(text: str = "a", size: int = 0, **fields: object) -> CachedAnswer:
     data = text.encode("utf-8", "surrogatepass") + b"x" * size
     kept = CachedAnswer(id=text, form="whole", data=data, usage=Usage(1, 1), model="m", provider="p", question=text)
-    return dataclasses.replace(kept, **fields)  # type: ignore[arg-type]
+    return replace(kept, **fields)
 
 
 def direction(degrees: float) -> Embedding:

@@ -43,9 +43,8 @@ def talk(*texts: str) -> Turn:
 
 def test_a_verdict_becomes_facts() -> None:
     found = ask(judge(FakeScorer(SMALL)), "hello")
-    assert found.values == {
-        "class": "small", "confidence": 0.8, "familiarity": 1.0, "score.skip": 0.1, "score.small": 0.8, "score.strong": 0.1,
-    }  # fmt: skip
+    assert found.values == {"class": "small", "confidence": 0.8, "familiarity": 1.0}
+    assert found.scores == {"skip": 0.1, "small": 0.8, "strong": 0.1}
     assert found.missing == {}
 
 
@@ -76,16 +75,16 @@ def test_a_follow_up_is_as_hard_as_what_it_is_about_and_never_nothing_to_answer(
     turn = talk(QUESTION, "def merge(a, b): ...", "why?")
     scorer = FakeScorer({turn.whole: verdict(skip=0.9, small=0.02, strong=0.08)})
     found = ask(judge(scorer), turn)
-    assert (found.values["class"], found.values["score.skip"]) == ("strong", 0.0)
-    assert found.values["score.strong"] == pytest.approx(0.8)
+    assert (found.values["class"], found.scores["skip"]) == ("strong", 0.0)
+    assert found.scores["strong"] == pytest.approx(0.8)
 
 
 def test_a_short_remark_is_skipped_by_its_own_words_and_weighed_with_those_before() -> None:
     turn = talk(QUESTION, "def merge(a, b): ...", "wow")
     scorer = FakeScorer({"wow": verdict(skip=0.1, small=0.9), turn.whole: verdict(skip=0.0, small=0.2, strong=0.8)})
     found = ask(judge(scorer), turn)
-    assert found.values["score.skip"] == 0.1
-    assert found.values["score.strong"] == pytest.approx(0.72)
+    assert found.scores["skip"] == 0.1
+    assert found.scores["strong"] == pytest.approx(0.72)
 
 
 def test_thanks_in_the_middle_is_still_nothing_to_answer() -> None:
@@ -97,13 +96,13 @@ def test_a_yes_to_a_question_is_never_nothing_to_answer() -> None:
     turn = talk(QUESTION, "In Python, or in Rust? Shall I do both?", "yes")
     scorer = FakeScorer({turn.whole: verdict(skip=0.9, small=0.01, strong=0.09)})
     found = ask(judge(scorer), turn)
-    assert (found.values["class"], found.values["score.skip"]) == ("strong", 0.0)
+    assert (found.values["class"], found.scores["skip"]) == ("strong", 0.0)
     assert scorer.asked == [turn.whole], "what `yes` means by itself does not matter"
 
 
 def test_an_emoji_that_leans_is_judged_by_what_it_leans_on() -> None:
     turn = talk(QUESTION, "def merge(a, b): ...", "👍")
-    assert ask(judge(FakeScorer({turn.whole: SMALL})), turn).values["score.skip"] == 0.0
+    assert ask(judge(FakeScorer({turn.whole: SMALL})), turn).scores["skip"] == 0.0
 
 
 # What goes wrong.

@@ -22,7 +22,6 @@ _values = st.fixed_dictionaries(
         "tokens_in": st.integers(0, 3000),
         "tag.data": st.sampled_from(["confidential", "public"]),
         "tag.app": st.sampled_from(["kiosk", "ide"]),
-        "score.small": st.floats(0, 1),
     },
 )
 FACTS = _values.map(Facts)

@@ -69,6 +69,10 @@ def test_what_is_no_truth_value_is_refused(wanted: object) -> None:
         ("*", "line\nbreak", True),
         ("a.b", "axb", False),
         ("a|b", "a", False),
+        (["a", "a|b"], "a|b", True),
+        ("[ab]c", "bc", True),
+        ("[ab]c", "[ab]c", False),
+        (["x", "[!a]"], "b", True),
     ],
 )
 def test_words_are_globs(wanted: object, value: str, is_match: bool) -> None:
@@ -146,6 +150,14 @@ def test_reason_of_any_is_the_part_that_matched_or_all_that_did_not() -> None:
     condition = compile_condition({"any": [{"pii": True}, {"turns": 2}]})
     assert condition.why(Facts({"pii": False, "turns": 2})) == "turns 2 is == 2"
     assert condition.why(Facts({"pii": False, "turns": 3})).startswith("none of: pii false is not true; turns 3 is not")
+
+
+def test_one_part_says_what_a_list_of_one_does() -> None:
+    for value in (True, False):
+        facts = Facts({"pii": value})
+        alone, all_of_one = compile_condition({"pii": True}), compile_condition({"all": [{"all": [{"pii": True}]}]})
+        assert alone.matches(facts.values) == all_of_one.matches(facts.values) == value
+        assert alone.why(facts) == all_of_one.why(facts) == f"pii {str(value).lower()} {'is' if value else 'is not'} true"
 
 
 def test_model_globs_are_found_at_any_depth_but_not_below_a_not() -> None:
