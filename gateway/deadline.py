@@ -20,18 +20,17 @@ class Deadline:
     at: on the clock, in seconds. `close` it in the end, else the timer rings once more, for nobody.
     """
 
-    __slots__ = ("_cancelling", "_clock", "_is_over", "_loop", "_rings_at", "_task", "_timer", "at")
+    # As it begins; many have one wait.
+    at = math.inf
+    _task: asyncio.Task[Any] | None = None  # the one that waits
+    _cancelling = 0  # how often others had cancelled it when its wait began
+    _is_over = False  # we have cancelled it
+    _timer: asyncio.TimerHandle | None = None
+    _rings_at = math.inf
 
     def __init__(self, clock: Callable[[], float]) -> None:
         """Within the running loop."""
-        self.at = math.inf
-        self._loop = asyncio.get_running_loop()
-        self._clock = clock
-        self._task: asyncio.Task[Any] | None = None  # the one that waits
-        self._cancelling = 0  # how often others had cancelled it when its wait began
-        self._is_over = False  # we have cancelled it
-        self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = math.inf
+        self._loop, self._clock = asyncio.get_running_loop(), clock
 
     def __enter__(self) -> None:
         task = self._task = asyncio.current_task(self._loop)

@@ -26,8 +26,9 @@ from gateway.failover.midstream import Said, Stitcher, continuing
 from gateway.policy.failover import HedgeRule
 from gateway.policy.model import AcceptRule, Plan
 from gateway.providers.base import Piece
-from gateway.request import ChatRequest, Native
-from gateway.running import FREE, Admission, Running, Target, admit
+from gateway.request import ChatRequest
+from gateway.running import Give, Running
+from gateway.target import FREE, Admission, Target, admit
 
 TIMER_S = 0.005  # the event loop's timers may ring this much early
 PROBED_S = 0.1  # between two looks whether another request's probe was answered
@@ -112,6 +113,19 @@ class Execution:
         reading = self._running.read(self._plan.timeouts.idle_s, self._deadline)
         # Most plans have no seam, and each event of a stream would pay for the coroutine that sews.
         return reading if self._said is None else self._read_on(reading, self._running.target, self._said)
+
+    async def pass_on(self, give: Give) -> None:
+        """Give all that still comes of an answer that has begun. give: as Running.pass_on has it. Raises as `read` does."""
+        assert self._running is not None, "begin first"
+        if self._said is None:
+            await self._running.pass_on(self._plan.timeouts.idle_s, self._deadline, give)
+            return
+        is_over = False
+        while not is_over:
+            pieces = await self.read()
+            is_over = pieces[-1].is_end
+            if (pending := give(pieces)) is not None:
+                await pending
 
     async def _read_on(self, reading: Coroutine[Any, Any, list[Piece]], target: Target, said: Said) -> list[Piece]:
         """As `read`; another target takes over where this one breaks off."""
@@ -310,7 +324,7 @@ class Execution:
 
     async def _start(self, lane: Lane, target: Target, request: ChatRequest, until: float, *, is_probe: bool) -> Running:
         """A call of this target, once there is room for it, among the attempts. Raises UpstreamError when there is none."""
-        if request.native is not None and (lacking := _lacking(target, request.native)) is not None:
+        if request.native is not None and (lacking := target.lacking(request.native)) is not None:
             if is_probe:
                 target.health.breaker.abandoned()
             self._reject(target, lacking.message, lacking.fault)
@@ -354,12 +368,3 @@ class Execution:
         model = target.model
         self.attempts.append(Attempt(model.provider, model.name, outcome="rejected", error=reason, fault=fault))
         self._causes.passed_over(model.name, reason)
-
-
-def _lacking(target: Target, native: Native) -> UpstreamError | None:
-    """Why the target cannot take the request at all: part of it has no place in any dialect but the caller's own."""
-    if not native.only or native.dialect in target.provider.dialects:
-        return None
-    named = ", ".join(f"`{name}`" for name in native.only[:5])
-    message = f"{target.model.name}: {named} can be said in the caller's dialect ({native.dialect}) alone, and it speaks another"
-    return UpstreamError(message, fault="unsupported", code="unsupported_parameter", param=native.only[0])

@@ -16,7 +16,7 @@ from gateway.policy.compile import Policy
 from gateway.policy.compile_failover import breaker_rule, capacity
 from gateway.pricing.tokens import Vocabularies
 from gateway.providers.base import Provider
-from gateway.running import Target
+from gateway.target import Target
 
 log = logging.getLogger("turnout.fleet")
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from gateway import chat
@@ -41,8 +40,7 @@ log = logging.getLogger("turnout.pipeline")
 NO_PIECE: Final = Piece()
 
 
-@dataclass
-class ChatWork(Work[ChatRequest]):
+class ChatWork(Work[ChatRequest], eq=False):
     """One that a model is asked to answer in words. why: how it was decided, for a caller who wants to know."""
 
     why: str | None = None
@@ -80,7 +78,7 @@ class Pipeline:
         if runtime.policy.budgets and isinstance(routed.decision, Plan):
             routed = await self._afforded(work, routed, routed.decision)
         decision = routed.decision
-        entry.scores = routed.scores
+        entry.scores = dict(routed.facts.scores)
         if request.is_debug:
             work.why = _told(runtime.router.story(routed))
         if isinstance(decision, Denial):
@@ -198,26 +196,30 @@ class Pipeline:
         """Pass the pieces on as they come. Returns the finish_reason and the usage's piece, which is held back."""
         finish: str | None = None
         sink, last, is_native = work.sink, NO_PIECE, any([piece.native for piece in pieces])
-        work.has_begun = True
-        await sink.begin(self.headers(work))
-        while True:
+
+        def give(pieces: list[Piece]) -> Awaitable[None] | None:
+            nonlocal finish, last
             for piece in pieces:
                 if piece.finish is not None:
                     finish = worst_finish(finish, piece.finish)
                 if piece.is_usage_only:
                     last = piece
-            said = pieces if last is NO_PIECE else [piece for piece in pieces if not piece.is_usage_only]
-            # What was read together is sent together: a send costs more than anything else here.
-            piece = said[0] if len(said) == 1 else _together(said)
-            if piece.data or piece.native:
-                if visit is not None:
-                    visit.keep(piece.data)
-                # Without the caller's own bytes it says something that its dialect has in its closing events.
-                if (piece.native or not is_native) and (pending := sink.events(piece.data, piece.native)) is not None:
-                    await pending
-            if pieces[-1].is_end:
-                return finish, last
-            pieces = await execution.read()
+            if len(pieces) > 1 or piece is last:
+                # What was read together is sent together: a send costs more than anything else here.
+                piece = _together([piece for piece in pieces if not piece.is_usage_only])
+            data, native = piece.data, piece.native
+            if visit is not None and data:
+                visit.keep(data)
+            # Without the caller's own bytes it says something that its dialect has in its closing events.
+            return sink.events(data, native) if native or (data and not is_native) else None
+
+        work.has_begun = True
+        await sink.begin(self.headers(work))
+        if (pending := give(pieces)) is not None:
+            await pending
+        if not pieces[-1].is_end:
+            await execution.pass_on(give)
+        return finish, last
 
     # What the frame asks.
 

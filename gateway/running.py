@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
+from typing import Final, Literal
 
 import msgspec
 
@@ -14,89 +14,23 @@ from gateway.chat import worst_finish
 from gateway.deadline import Deadline
 from gateway.dialects.answer_shape import answer, check_stream
 from gateway.errors import Fault, UpstreamError
-from gateway.health.gate import Place
-from gateway.health.model import ModelHealth
-from gateway.policy.catalog import Model
-from gateway.policy.failover import Priority
-from gateway.pricing.tokens import CHARACTERS, TokenCounter
 from gateway.pricing.uncounted import Uncounted, completed
-from gateway.providers.base import Call, Exchange, Piece, Provider, Sending
+from gateway.providers.base import Call, Exchange, Piece, Sending
+from gateway.providers.event_stream import EventStream
 from gateway.request import CHAT, COMPLETIONS, ChatRequest, Native
+from gateway.target import FREE, Admission, Target
 from gateway.usage import Usage, estimate_tokens
 
+Give = Callable[[list[Piece]], Awaitable[None] | None]
 Ending = Literal["ok", "error", "timeout", "cancelled", "unconvincing", "lost_hedge"]
 
 OWED: tuple[Fault, ...] = ("timeout", "slow", "cut", "malformed")  # after these a provider that had the request may bill it
 NOTHING_WORKED: tuple[Fault, ...] = ("connect", "unavailable", "unsupported")  # no machine was busy with the call
 
+NOT_SENT: Final = Sending(has_line=False)
 HELD_BYTES_MAX = 64 * 1024  # preamble held back before the first content
 FLOOR_S: Final = 2.0  # how long a stream is watched that must keep up a speed
 PACE_TOKENS_MIN: Final = 8  # fewer say nothing of a model's speed
-
-
-class Hold(Protocol):
-    """What one call holds of a model's rate limit."""
-
-    def settle(self, tokens: int) -> None:
-        """The call has ended, and took so many; once."""
-        ...
-
-
-class Quota(Protocol):
-    """A model's own rate limit."""
-
-    async def reserve(self, request: ChatRequest) -> Hold:
-        """Raises UpstreamError (fault `limited`, retry_after_s) when it is spent."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A model of the plan with what it takes to call it. quota: None for a model without a rate limit.
-
-    tokens: counts what the model's provider does not.
-    """
-
-    model: Model
-    provider: Provider
-    health: ModelHealth
-    quota: Quota | None = None
-    tokens: TokenCounter = CHARACTERS
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What a call was given before it was sent, and gives back when it ends."""
-
-    place: Place | None = None
-    hold: Hold | None = None
-
-    def end(self, usage: Usage | None) -> None:
-        """Give it back; once."""
-        if self.place is not None:
-            self.place.leave()
-        if self.hold is not None:
-            self.hold.settle(0 if usage is None else usage.input + usage.output)
-
-
-FREE: Final = Admission()
-
-
-async def admit(target: Target, request: ChatRequest, priority: Priority, until: float) -> Admission:
-    """A place at the model and its provider, and a part of the model's rate limit, where it has either.
-
-    until: on the clock, how long a place may be waited for. Raises UpstreamError (faults `busy` and `limited`).
-    """
-    if not target.health.is_bounded and target.quota is None:
-        return FREE
-    place = await target.health.enter(priority, until) if target.health.is_bounded else None
-    try:
-        hold = await target.quota.reserve(request) if target.quota is not None else None
-    except BaseException:
-        if place is not None:
-            place.leave()
-        raise
-    return Admission(place, hold)
 
 
 class Running:
@@ -108,10 +42,11 @@ class Running:
     # As an attempt begins; a request that is answered at once changes few of them.
     given_up: UpstreamError | None = None
     _exchange: Exchange | None = None
-    _sending: Sending | None = None  # of the call, once it is made
+    _sending = NOT_SENT  # of the call, once it is made
     _was_sent = False  # as far as can be told: a provider that has the request may bill it
     _connect_s = 0.0
     _first_at = 0.0
+    _waits_since = 0.0  # on the clock
     _content_pieces = 0
     _finish: str | None = None
     _is_over = False
@@ -133,7 +68,7 @@ class Running:
         self._is_told_otherwise = request.dialect not in (CHAT, "openai_embeddings")
         self._deadline = Deadline(clock)
         self._started = clock()
-        self._busy = target.health.busy.start()
+        self._busy = target.health.busy.start(self._started)
         self._uncounted = Uncounted()
         if self._is_stream:  # which may be cut off before its provider has counted; a whole answer mostly has its count
             target.tokens.prepare()
@@ -155,22 +90,49 @@ class Running:
         that does not keep up, and `empty` for an answer with nothing in it.
         """
         self._may_be_empty, self._connect_s = may_be_empty, connect_s
-        held = pieces = await self._more(self._clock(), limit, "no content within")
+        held = pieces = await self.read(math.inf, limit, "no content within")
         held_bytes = 0
         while not (self._content_pieces or self._is_over):
             held_bytes += sum([len(piece.data) for piece in pieces])
             if held_bytes > HELD_BYTES_MAX:
                 break
-            pieces = await self._more(self._clock(), limit, "no content within")
+            pieces = await self.read(math.inf, limit, "no content within")
             held = held + pieces
         if floor is not None and self._content_pieces and not self._is_over:
             await self._keeps_up(held, floor, floor_by)
         return held
 
-    def read(self, idle_s: float, until: float) -> Coroutine[Any, Any, list[Piece]]:
-        """The next pieces, within idle_s, and by `until` on the clock. Await it at once, its time runs."""
-        now = self._clock()
-        return self._more(now, min(now + idle_s, until), "nothing more came within")
+    async def pass_on(self, idle_s: float, until: float, give: Give) -> None:
+        """Read on to the end, and give the pieces as they come. What `give` returns is awaited before it is given more.
+
+        Those of an EventStream are given where they arrive: mostly each event comes alone, and to wake a task for it costs as
+        much as all else that is done with it.
+        """
+        exchange, clock, deadline = self._exchange, self._clock, self._deadline
+        assert exchange is not None, "begin first"
+        pending: Awaitable[None] | None = None
+
+        def take(pieces: list[Piece]) -> bool:
+            nonlocal pending
+            now = self._waits_since = clock()
+            deadline.at = min(now + idle_s, until)
+            self._note(pieces)
+            pending = give(pieces)
+            return pending is None and not self._is_over
+
+        stream = exchange if isinstance(exchange, EventStream) else None
+        try:
+            while not self._is_over:
+                if stream is not None and stream.flows:
+                    await self.read(idle_s, until, flow=partial(stream.flow, take))
+                else:
+                    pending = give(await self.read(idle_s, until))
+                if pending is not None:
+                    await pending
+                    pending = None
+        finally:
+            if isinstance(pending, Coroutine):  # given in the very moment in which the wait for more was broken off
+                pending.close()
 
     def give_up(self, error: UpstreamError) -> None:
         """From here on, being cancelled means that it was given up for this reason."""
@@ -185,7 +147,7 @@ class Running:
         until, needed = min(self._first_at + FLOOR_S, by), floor * FLOOR_S
         what = f"fewer than the {floor:g} tokens/s that the policy asks for within"
         while not self._is_over and self._tokens() < needed:
-            held += await self._more(self._clock(), until, what, fault="slow")
+            held += await self.read(math.inf, until, what, fault="slow")
 
     def _tokens(self) -> int:
         """About how many have come."""
@@ -202,10 +164,23 @@ class Running:
         native = self._request.native
         return native if native is not None and native.dialect in self.target.provider.dialects else None
 
-    async def _more(self, now: float, limit: float, what: str, *, fault: Fault = "timeout") -> list[Piece]:
-        """The next pieces, by `limit` on the clock. Each event of a stream comes through here: no other coroutine in between."""
-        deadline = self._deadline
-        deadline.at = limit
+    async def read(
+        self,
+        idle_s: float,
+        until: float,
+        what: str = "nothing more came within",
+        *,
+        fault: Fault = "timeout",
+        flow: Callable[[], Awaitable[None]] | None = None,
+    ) -> list[Piece]:
+        """The next pieces, within idle_s, and by `until` on the clock.
+
+        what, fault: of the UpstreamError that is raised for pieces that come too late. flow: what takes the pieces, and moves the
+        limit; then none are returned.
+        """
+        now, deadline = self._clock(), self._deadline
+        limit = deadline.at = min(now + idle_s, until)
+        self._waits_since = now
         try:
             if limit <= now:  # a timer alone would let through what is there at once, and to a slow reader all of it is
                 raise TimeoutError
@@ -214,13 +189,16 @@ class Running:
                 if exchange is None:
                     exchange = self._exchange = await self.target.provider.open(self._call())
                     self._was_sent = True
-                pieces = await exchange.read()
-            self._note(pieces)
-            if self._is_over and self._says_nothing():
-                raise UpstreamError(f"{self.target.model.name}: the answer has nothing in it", fault="empty", is_retryable=True)
+                if flow is None:
+                    pieces = await exchange.read()
+                    self._note(pieces)
+                else:
+                    await flow()
+                    pieces = []
         except TimeoutError as exc:
             self._was_sent = True
-            why = f"{what} {limit - now:.1f} s" if limit > now else "the time that the policy gives the request was up"
+            waited_s = deadline.at - self._waits_since
+            why = f"{what} {waited_s:.1f} s" if waited_s > 0 else "the time that the policy gives the request was up"
             error = UpstreamError(f"{self.target.model.name}: {why}", fault=fault)
             await self._failed(error)
             raise error from exc
@@ -257,18 +235,22 @@ class Running:
             if piece.has_content:
                 if not self._content_pieces:
                     self._first_content()
-                self._content_pieces += 1
+                self._content_pieces += piece.events
             usage = piece.usage
             if usage is not None:
                 self.attempt.usage = usage
-            if usage is not None and not usage.estimated:
+            if usage is None or usage.estimated:
+                if piece.text:
+                    self._uncounted.heard(piece.text)
+            elif self._uncounted.chars:
                 self._uncounted.clear()
-            elif piece.text:
-                self._uncounted.heard(piece.text)
             if piece.finish is not None:
                 self._finish = worst_finish(self._finish, piece.finish)
             if piece.is_end:
                 self._is_over = True
+                if self._says_nothing():
+                    name = self.target.model.name
+                    raise UpstreamError(f"{name}: the answer has nothing in it", fault="empty", is_retryable=True)
 
     def _says_nothing(self) -> bool:
         """Whether the answer ended well and there is nothing in it, which another model may do better."""
@@ -282,7 +264,7 @@ class Running:
         first_s = self._first_at - self._started
         self.attempt.ttft_ms = first_s * 1000
         if self._is_stream:
-            self.attempt.prefill_s = self.target.health.busy.so_far(self._busy)
+            self.attempt.prefill_s = self.target.health.busy.so_far(self._busy, self._first_at)
         self.target.health.pace.answered(self._request.tokens_in, self._is_stream, first_s)
         if self._is_probe:
             self.target.health.breaker.answers()
@@ -304,9 +286,9 @@ class Running:
         attempt, health, now = self.attempt, self.target.health, self._clock()
         attempt.outcome = outcome
         attempt.duration_ms = (now - self._started) * 1000
-        attempt.busy_s = health.busy.stop(self._busy)
+        attempt.busy_s = health.busy.stop(self._busy, now)
         self._busy = -1.0
-        if attempt.fault in NOTHING_WORKED or not self._has_line:
+        if not self._sending.has_line or attempt.fault in NOTHING_WORKED:
             attempt.busy_s = 0.0
         usage = attempt.usage
         if usage is None or usage.estimated or self._uncounted.chars:
@@ -322,17 +304,18 @@ class Running:
             health.breaker.succeeded(self._started)
             if self._is_stream and self._is_over and self._content_pieces > 1:
                 self._tell_speed(now)
-        elif outcome in ("cancelled", "lost_hedge") and self._is_probe and not self._content_pieces:
-            health.breaker.abandoned()
-        if outcome in ("cancelled", "lost_hedge", "timeout") and self._was_sent and not self._content_pieces:
-            health.pace.waited(self._request.tokens_in, self._is_stream, now - self._started)
+        elif not self._content_pieces:
+            self._tell_silence(outcome, now)
         if self._exchange is not None:
             await self._exchange.aclose()
 
-    @property
-    def _has_line(self) -> bool:
-        """Whether the provider may have the request."""
-        return self._sending is not None and self._sending.has_line
+    def _tell_silence(self, outcome: Ending, now: float) -> None:
+        """It was left, or failed, before it had said anything."""
+        health, is_left = self.target.health, outcome in ("cancelled", "lost_hedge")
+        if is_left and self._is_probe:
+            health.breaker.abandoned()
+        if (is_left or outcome == "timeout") and self._was_sent:
+            health.pace.waited(self._request.tokens_in, self._is_stream, now - self._started)
 
     def _tell_speed(self, now: float) -> None:
         tokens = self.attempt.usage.output if self.attempt.usage is not None else 0
@@ -342,7 +325,7 @@ class Running:
     def _count(self, told: Usage | None) -> None:
         """Usage where the provider gave none, or was cut off before it could: what it read and wrote is owed all the same."""
         attempt = self.attempt
-        may_be_billed = self._was_sent and self._has_line and attempt.fault in (None, *OWED)
+        may_be_billed = self._was_sent and self._sending.has_line and attempt.fault in (None, *OWED)
         if self._content_pieces or attempt.outcome == "ok" or may_be_billed:
             self.target.tokens.prepare()
             is_prompt = self._native is not None and self._native.dialect == COMPLETIONS

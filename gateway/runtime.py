@@ -12,7 +12,7 @@ from gateway.policy.catalog import Model
 from gateway.policy.compile import Policy
 from gateway.policy.model import Candidate
 from gateway.router import Router
-from gateway.running import Target
+from gateway.target import Target
 
 
 class _Seen:

@@ -11,7 +11,6 @@ from typing import Final
 
 BOM = b"\xef\xbb\xbf"
 EVENT_BYTES_MAX = 16 * 1024 * 1024
-PLAIN_BYTES: Final = len(b"data: \n\n")  # of an event of one line of data, beside the data
 CR: Final = ord("\r")  # a number is looked for ten times as fast as a bytes object
 # After a CR at the very end of what has arrived, an LF may still belong to it; the pattern waits for it.
 _END = re.compile(rb"\r\n\r\n|\n\n|\r\r(?=[^\n])|\n\r\n|\r\n\n|\n\r(?=[^\n])|\r\r\n")
@@ -28,9 +27,18 @@ class EventParser:
         self._rest = bytearray()
         self._is_first = True
 
-    def only(self, chunk: bytes) -> bytes | None:
-        """The data of `chunk` where it is one event of one line and nothing else, as most reads are; None: it is to be fed."""
-        return None if self._rest or self._is_first else plain_data(chunk)
+    def lines(self, chunk: bytes) -> list[bytes] | None:
+        """The data of the events in `chunk`, where each is one line of data and nothing else; None: it is to be fed.
+
+        Nearly every read is so, of one event or of many, and is read without a step of Python for each.
+        """
+        if self._rest or CR in chunk or not chunk.startswith(b"data: ") or not chunk.endswith(b"\n\n"):
+            return None
+        lines = chunk[6:-2].split(b"\n\ndata: ")
+        if chunk.count(b"\n") != 2 * len(lines):  # there are other lines, and others' ends
+            return None
+        self._is_first = False  # what begins with data has no byte order mark
+        return lines
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that `chunk` completes, each with its blank line. Raises EventTooLong."""
@@ -68,17 +76,15 @@ class EventParser:
         return bytes(self._rest)
 
 
-def plain_data(event: bytes) -> bytes | None:
-    """The data of what is one event, of one line of data and nothing else, as nearly every one is; None for anything else."""
-    if event.find(b"\n") == len(event) - 2 and event.startswith(b"data: ") and event.endswith(b"\n\n") and CR not in event:
-        return event[6:-2]
-    return None
+def line_event(*lines: bytes) -> bytes:
+    """Events of one line of data each, for these data."""
+    return b"data: " + b"\n\ndata: ".join(lines) + b"\n\n"
 
 
 def event_data(event: bytes) -> bytes | None:
     """The joined data lines of an event; None for comments and events without data."""
-    if (data := plain_data(event)) is not None:
-        return data
+    if event.find(b"\n") == len(event) - 2 and event.startswith(b"data: ") and event.endswith(b"\n\n") and CR not in event:
+        return event[6:-2]  # one line of data and nothing else, as nearly every one is
     lines = [_value(line) for line in event.splitlines() if line.startswith(b"data:") or line == b"data"]
     return b"\n".join(lines) if lines else None
 

@@ -17,7 +17,7 @@ from gateway.policy.failover import PLAIN, Failover
 from gateway.policy.model import AcceptRule, CacheRule, Plan, Retry, Timeouts
 from gateway.providers.base import Call, Exchange, Piece
 from gateway.request import ChatRequest, DialectName
-from gateway.running import Target
+from gateway.target import Target
 from gateway.usage import Usage
 
 USAGE = Usage(input=7, output=3)

@@ -71,6 +71,7 @@ LAYERS: list[list[str]] = [
         "gateway.sessions",
         "gateway.workers",
     ],
+    ["gateway.target"],
     [
         # These two of the cache ask a provider.
         "gateway.cache.embedding_endpoint",

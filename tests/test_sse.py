@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sse import EVENT_BYTES_MAX, EventParser, EventTooLong, event_data, event_name
+from gateway.sse import EVENT_BYTES_MAX, EventParser, EventTooLong, event_data, event_name, line_event
 from tests.scripted_server import split
 
 BOM = b"\xef\xbb\xbf"
@@ -150,20 +150,39 @@ def test_many_events_may_be_longer_together() -> None:
         max_size=8,
     )
 )
-def test_what_is_told_to_be_one_plain_event_is_what_feeding_it_gives(parts: list[bytes]) -> None:
+def test_what_is_told_to_be_lines_is_what_feeding_it_gives(parts: list[bytes]) -> None:
     chunk = b"".join(parts)
     parser, other = EventParser(), EventParser()
     for each in (parser, other):
         each.feed(b"data: first\n\n")
-    if (data := parser.only(chunk)) is not None:
-        assert other.feed(chunk) == [chunk] and not other.rest
-        assert event_data(chunk) == data == b"\n".join(line.removeprefix(b"data: ") for line in chunk.splitlines() if line)
+    if (lines := parser.lines(chunk)) is not None:
+        assert line_event(*lines) == chunk
+        assert [event_data(event) for event in other.feed(chunk)] == lines and not other.rest
 
 
-def test_an_event_is_not_alone_while_part_of_another_waits() -> None:
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        b"",
+        b"data: a",
+        b"data: a\n\ndata: b\n",
+        b"data: a\ndata: b\n\n",
+        b"data: a\nid: 1\n\ndata: b\n\n",
+        b"data: a\n\n: ping\n\n",
+        b"data: a\n\n\n\n",
+        b"data: a\r\n\r\n",
+        b"data: a\r\n\n",
+        BOM + b"data: a\n\n",
+    ],
+)
+def test_anything_but_whole_events_of_one_line_is_to_be_fed(chunk: bytes) -> None:
+    assert EventParser().lines(chunk) is None
+
+
+def test_events_of_one_line_are_read_together_unless_part_of_another_waits() -> None:
     parser = EventParser()
-    assert parser.only(b"data: a\n\n") is None, "a byte order mark is looked for in what comes first"
-    parser.feed(b"data: a\n\ndata: b")
-    assert parser.only(b"data: c\n\n") is None
-    assert parser.feed(b"\n\n") == [b"data: b\n\n"]
-    assert parser.only(b"data: c\n\n") == b"c"
+    assert parser.lines(b"data: a\n\ndata: b\n\n") == [b"a", b"b"]
+    assert parser.feed(BOM + b"data: c\n\ndata: d") == [BOM + b"data: c\n\n"], "a byte order mark comes first"
+    assert parser.lines(b"data: e\n\n") is None
+    assert parser.feed(b"\n\n") == [b"data: d\n\n"]
+    assert parser.lines(b"data: f\n\n") == [b"f"]

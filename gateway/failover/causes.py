@@ -14,7 +14,7 @@ from gateway.errors import (
     UpstreamError,
 )
 from gateway.policy.model import Plan
-from gateway.running import Target
+from gateway.target import Target
 
 NOT_ASKED = ("unavailable", "busy", "limited")
 UNSUPPORTED = "unsupported_parameter"

@@ -11,7 +11,8 @@ from gateway.errors import UpstreamError
 from gateway.health.guard import Guard
 from gateway.providers.base import Piece
 from gateway.request import ChatRequest
-from gateway.running import Running, Target
+from gateway.running import Running
+from gateway.target import Target
 
 Begin = Coroutine[Any, Any, list[Piece]]
 

@@ -15,7 +15,7 @@ from gateway.policy.failover import HedgeRule
 from gateway.policy.model import Plan
 from gateway.providers.base import Piece
 from gateway.request import ChatRequest
-from gateway.running import Target
+from gateway.target import Target
 
 SAVED_MAX = 10.0  # hedges that a quiet time may save up for a bad one
 

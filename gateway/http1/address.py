@@ -8,7 +8,7 @@ import re
 import urllib.parse
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.http1.failures import BadAddress
 
@@ -36,9 +36,11 @@ class Address:
     credentials: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What connections have in common that can stand in for each other. proxy: the URL of the one they go through."""
+class Origin(NamedTuple):
+    """What connections have in common that can stand in for each other. proxy: the URL of the one they go through.
+
+    A tuple, since connections are looked for by it, and its hash is made in C.
+    """
 
     is_tls: bool
     host: str

@@ -7,6 +7,7 @@ Nothing here waits: whoever reads does, on the future of `arrival`. The time of 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol, cast
 
 import httptools
@@ -52,6 +53,7 @@ class Connection(asyncio.Protocol):
         "_is_lost",
         "_is_paused",
         "_lingering",
+        "_listener",
         "_loop",
         "_parser",
         "_parts",
@@ -79,6 +81,7 @@ class Connection(asyncio.Protocol):
         self._room_bytes = self._unread_bytes = 0
         self._unsent: memoryview | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._listener: Callable[[], None] | None = None
         self._lingering: asyncio.TimerHandle | None = None
         self._parts: list[bytes] = []
         self._fields: dict[bytes, bytes] = {}
@@ -114,6 +117,10 @@ class Connection(asyncio.Protocol):
         waiter = self._waiter = self._loop.create_future()
         return waiter
 
+    def listen(self, listener: Callable[[], None] | None) -> None:
+        """Call it from now on, where `arrival` would be done; None: no more. The end of the call is the end of it as well."""
+        self._listener = listener
+
     def take(self) -> bytes:
         """The bytes of the body that have come and were not taken; b"" if there are none."""
         parts = self._parts
@@ -128,6 +135,7 @@ class Connection(asyncio.Protocol):
 
     def leave(self) -> None:
         """The call is over: another may use the connection if the answer was read to its end, else it is closed at once."""
+        self._listener = None
         if not self.is_complete or not self.is_reusable or self._unsent is not None or self._is_choked:
             self.abort()
             return
@@ -167,17 +175,30 @@ class Connection(asyncio.Protocol):
         if not self._is_busy:
             self.abort()  # nobody asked: it would be taken for the next call's answer
             return
+        # Each event of a stream comes through here: what is done for all of them is done in place.
         try:
-            self._feed(data)
-        except httptools.HttpParserError as exc:
+            self._parser.feed_data(data if self.has_head else self._behind_bound(data))
+        except (httptools.HttpParserError, NotHttp) as exc:
             self._refuse(exc)
         except httptools.HttpParserUpgrade:
             self._refuse(NotHttp("the server changed to another protocol, which nobody asked for"))
+        else:
+            if self._parts:
+                self._room_bytes = HEAD_BYTES_MAX
+                self._unread_bytes += len(data)
+                if self._unread_bytes > UNREAD_BYTES_MAX:
+                    self._pause()
+            elif not self.is_complete:
+                self._room_bytes -= len(data)
+                if self._room_bytes < 0:
+                    self._refuse(NotHttp(f"more than {HEAD_BYTES_MAX} bytes of chunks and trailers without a body"))
         if self._lingering is not None:
             self.take()
             if self.is_complete:
                 self._stop_lingering()
                 self.leave()
+        elif self._listener is not None:
+            self._listener()
         elif self.has_head and self._waiter is not None:
             self._wake()
 
@@ -198,6 +219,8 @@ class Connection(asyncio.Protocol):
                 self.is_complete = True
             else:
                 self.failure = BrokenOff(str(exc) if exc is not None else "the body is incomplete")
+        if self._listener is not None:
+            self._listener()
         self._wake()
         del self._parser  # which holds this object by its callbacks
 
@@ -210,27 +233,15 @@ class Connection(asyncio.Protocol):
 
     # Between the two
 
-    def _feed(self, data: bytes) -> None:
-        """Parse, with a bound on what is no body, and stop reading when too much of a body waits."""
-        size = len(data)
-        if not self.has_head and size > self._room_bytes:
-            # Exactly as far as the bound, so that how the bytes were cut on their way makes no difference.
-            within, data = data[: self._room_bytes], data[self._room_bytes :]
-            self._parser.feed_data(within)
-            if not self.has_head:
-                self._refuse(NotHttp(f"its headers have more than {HEAD_BYTES_MAX} bytes"))
-                return
-        self._parser.feed_data(data)
-        if self._parts:
-            self._room_bytes = HEAD_BYTES_MAX
-            self._unread_bytes += size
-            if self._unread_bytes > UNREAD_BYTES_MAX and not self._is_paused and self.is_open:
-                self._is_paused = True
-                self._transport.pause_reading()
-        elif not self.is_complete:
-            self._room_bytes -= size
-            if self._room_bytes < 0:
-                self._refuse(NotHttp(f"more than {HEAD_BYTES_MAX} bytes of chunks and trailers without a body"))
+    def _behind_bound(self, data: bytes) -> bytes:
+        """Of bytes that begin within a head, those that may be parsed once it is there. Raises NotHttp for too large a head."""
+        if len(data) <= self._room_bytes:
+            return data
+        # Exactly as far as the bound, so that how the bytes were cut on their way makes no difference.
+        self._parser.feed_data(data[: self._room_bytes])
+        if not self.has_head:
+            raise NotHttp(f"its headers have more than {HEAD_BYTES_MAX} bytes")
+        return data[self._room_bytes :]
 
     def began(self) -> None:
         """The parser's: a head is complete."""
@@ -275,6 +286,11 @@ class Connection(asyncio.Protocol):
         waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
+
+    def _pause(self) -> None:
+        if not self._is_paused and self.is_open:
+            self._is_paused = True
+            self._transport.pause_reading()
 
     def _resume(self) -> None:
         self._is_paused = False

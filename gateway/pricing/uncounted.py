@@ -15,9 +15,10 @@ class Uncounted:
     chars: how long it is.
     """
 
+    chars = 0
+
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self.chars = 0
 
     def heard(self, text: str) -> None:
         """So much more has come."""
@@ -29,8 +30,7 @@ class Uncounted:
 
     def clear(self) -> None:
         """The provider has counted all that came."""
-        if self.chars:
-            self._parts, self.chars = [], 0
+        self._parts, self.chars = [], 0
 
     def tokens(self, counter: TokenCounter) -> int:
         text = "".join(self._parts)

@@ -14,8 +14,9 @@ from gateway.providers.anthropic_events import AnthropicEvents, AnthropicWhole, 
 from gateway.providers.anthropic_request import anthropic_body
 from gateway.providers.base import Call, Exchange
 from gateway.providers.event_stream import EventStream, brings_events
-from gateway.providers.http import Destination, HttpClient, HttpResponse, addressed
-from gateway.providers.refusal import refusal
+from gateway.providers.http import Destination, HttpClient, addressed
+from gateway.providers.http_response import HttpResponse
+from gateway.providers.refusal import no_page, refusal
 from gateway.providers.token_counting import read_counted
 from gateway.request import DialectName, Native
 
@@ -61,11 +62,12 @@ class AnthropicProvider:
             if response.status != 200:
                 error = await response.read_error()
                 raise self._refusal(response, error)
-            has_events = brings_events(self._name, response)
+            no_page(self._name, response.headers)
+            has_events = is_stream and brings_events(response)
         except BaseException:
             response.close()
             raise
-        if is_stream and has_events:
+        if has_events:
             reader = (NativeEvents if is_native else AnthropicEvents)(self._name, self._api_key)
             return EventStream(self._name, response, reader)
         return AnthropicWhole(self._name, response, as_stream=is_stream, is_native=is_native, secret=self._api_key)

@@ -9,14 +9,13 @@ from gateway.providers.anthropic_answer import chat_body, read_message, unpriced
 from gateway.providers.anthropic_stream import StreamTranslation
 from gateway.providers.anthropic_wire import Event
 from gateway.providers.base import Piece
-from gateway.providers.http import HttpResponse
+from gateway.providers.event_stream import EventReader
+from gateway.providers.http_response import HttpResponse
 from gateway.providers.pieces import sold, whole_pieces
 
 
-class AnthropicEvents:
+class AnthropicEvents(EventReader):
     """Reads a stream's events, translating each. The answer is whole with message_stop and not before."""
-
-    is_whole = False
 
     def __init__(self, name: str, secret: str | None = None) -> None:
         self._name = name

@@ -21,7 +21,8 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
 
     data: stream events, whole ones, or the body of a whole answer. native: the same as the provider said it, where that is the
     caller's own dialect; an answer has it in all its pieces or in none, and the closing events, those that tell the usage or
-    come after it, stand in the is_usage_only piece. text: what the model wrote in it, call arguments too.
+    come after it, stand in the is_usage_only piece. text: what the model wrote in it, call arguments too. events: of one with
+    content, how many with content are in it, which is about how many tokens.
     usage: the last count seen. is_usage_only: an event that carries usage and no choice, which only callers
     who asked for it get. finish: the finish_reason, where one stands. is_end: nothing is missing from the answer;
     only such a piece ends it well.
@@ -35,6 +36,7 @@ class Piece(msgspec.Struct, frozen=True, gc=False):
     is_usage_only: bool = False
     finish: str | None = None
     is_end: bool = False
+    events: int = 1
 
 
 class Sending(msgspec.Struct, gc=False):

@@ -10,31 +10,14 @@ from typing import Any, Final
 
 from gateway.errors import UpstreamError
 from gateway.http1.address import address_of
-from gateway.http1.connection import Connection
-from gateway.http1.decoding import BodyDecoder, decoder_for
-from gateway.http1.failures import (
-    BadAddress,
-    BadRequest,
-    BrokenOff,
-    CallFailed,
-    ConnectFailed,
-    ConnectTimeout,
-    Disconnected,
-    LookupFailed,
-    NotHttp,
-    TlsFailed,
-)
-from gateway.http1.headers import Headers
+from gateway.http1.failures import CallFailed, Disconnected
 from gateway.http1.pool import Pool
 from gateway.http1.request import Request, request_of
 from gateway.loopback import is_loopback
 from gateway.providers.base import Sending
+from gateway.providers.http_failures import mapped
+from gateway.providers.http_response import HttpResponse, response_to
 
-WHOLE_BYTES_MAX = 64 * 1024 * 1024
-ERROR_BYTES_MAX = 64 * 1024
-ERROR_S = 1.0
-FINISH_S = 0.05
-ENCODING: Final = b"content-encoding"
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 QUERY = "!$&'()*+,;=:@/?[]%~"  # what a query may hold as it is
 
@@ -109,12 +92,12 @@ class HttpClient:
                     if connection.failure is not None:
                         raise connection.failure
                     await connection.arrival()
-                return HttpResponse(connection, destination.url)
+                return response_to(connection, destination.url)
             except BaseException:
                 connection.leave()
                 raise
         except CallFailed as exc:
-            raise _mapped(exc, destination.url) from exc
+            raise mapped(exc, destination.url) from exc
 
     async def aclose(self) -> None:
         pool, self._pool = self._pool, None
@@ -132,150 +115,9 @@ class HttpClient:
         return destination.request
 
 
-class HttpResponse:
-    """A response whose body has not been read. Close it exactly once, read to its end or not. It has one reader."""
-
-    __slots__ = ("_connection", "_decoder", "_has_ended", "_url", "headers", "status")
-
-    def __init__(self, connection: Connection, url: str) -> None:
-        raw = connection.headers
-        self._connection: Connection | None = connection  # until the body has ended, or nobody wants it any more
-        self._url, self._has_ended = url, False
-        self._decoder = decoder_for(raw[ENCODING].decode("latin-1")) if ENCODING in raw else None
-        self.status, self.headers = connection.status, Headers(raw)
-
-    @property
-    def is_read(self) -> bool:
-        """Whether the body has been read to its clean end."""
-        return self._has_ended and self._decoder is None
-
-    def read_now(self) -> bytes:
-        """What has arrived and can be had without waiting, maybe nothing. What is wrong with the body, the next read says."""
-        return self._taken() if self._decoder is None else b""
-
-    def read_chunk(self) -> Coroutine[Any, Any, bytes]:
-        """What has arrived, at least a byte; b"" at the clean end. Raises UpstreamError when it breaks off."""
-        return self._arrived() if self._decoder is None else self._decoded(self._decoder)
-
-    async def read_error(self) -> bytes:
-        """The body of an error answer, as much of it as comes in ERROR_S: the status says what matters, whatever its words."""
-        chunks = [self.read_now()]
-        size = len(chunks[0])
-        try:
-            if not self.is_read:
-                async with asyncio.timeout(ERROR_S):
-                    while size < ERROR_BYTES_MAX and (chunk := await self.read_chunk()):
-                        chunks.append(chunk)
-                        size += len(chunk)
-        except (TimeoutError, UpstreamError):
-            pass  # cut, or too slow: what has come must do
-        return b"".join(chunks)[:ERROR_BYTES_MAX]
-
-    async def read_whole(self, bytes_max: int = WHOLE_BYTES_MAX) -> bytes:
-        """The rest of the body. Raises UpstreamError when it breaks off or is too large."""
-        chunk = self.read_now() or await self.read_chunk()
-        if self.is_read and len(chunk) <= bytes_max:
-            return chunk  # as most answers: it has come with its head
-        chunks, size = [chunk], len(chunk)
-        while size <= bytes_max and not self.is_read:
-            chunk = await self.read_chunk()
-            chunks.append(chunk)
-            size += len(chunk)
-        if size > bytes_max:
-            raise UpstreamError(f"{_host(self._url)} sent more than {bytes_max} bytes", fault="malformed")
-        return b"".join(chunks)
-
-    async def finish(self) -> None:
-        """Let go of a body whose content is complete. Does not wait.
-
-        The end of an HTTP body often comes a little after the end of its content; a connection that is dropped in between cannot
-        be used again, which costs the next call a TLS handshake. So the connection waits for it, FINISH_S at most.
-        """
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.linger(FINISH_S)
-
-    def close(self) -> None:
-        """Drop the connection unless the body has come to its end (then it is back in the pool)."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.leave()
-
-    def _taken(self) -> bytes:
-        """As it came, undecoded. With its end, the connection is free for the next call."""
-        connection = self._connection
-        if connection is None:
-            return b""
-        chunk = connection.take()
-        if connection.is_complete:
-            self._connection, self._has_ended = None, True
-            connection.leave()
-        return chunk
-
-    async def _arrived(self) -> bytes:
-        """As `_taken`, but b"" only at the end. Each event of a stream comes through here."""
-        while (connection := self._connection) is not None:
-            chunk = connection.take()
-            if connection.is_complete:
-                self._connection, self._has_ended = None, True
-                connection.leave()
-                return chunk
-            if chunk:
-                return chunk
-            if connection.failure is not None:
-                self.close()
-                raise _mapped(connection.failure, self._url) from connection.failure
-            await connection.arrival()
-        if not self._has_ended:
-            raise UpstreamError(f"the connection to {_host(self._url)} was closed", fault="cut", is_retryable=True)
-        return b""
-
-    async def _decoded(self, decoder: BodyDecoder) -> bytes:
-        try:
-            while not (piece := decoder.decode(b"" if decoder.is_pending else await self._arrived())):
-                if self._has_ended and not decoder.is_pending:
-                    decoder.end()
-                    self._decoder = None
-                    break
-        except BrokenOff as exc:
-            self.close()
-            raise _mapped(exc, self._url) from exc
-        return piece
-
-
 def addressed(url: str, query: bytes) -> str:
     """The address with a caller's query, of which nothing can be more than a query."""
     return f"{url}?{urllib.parse.quote(query, safe=QUERY)}" if query else url
-
-
-def _mapped(exc: CallFailed, url: str) -> UpstreamError:
-    where = _host(url)
-    if isinstance(exc, ConnectTimeout):
-        return UpstreamError(f"no connection to {where} in time", fault="timeout", is_retryable=True)
-    if isinstance(exc, BrokenOff):
-        return UpstreamError(f"the connection to {where} broke in mid-answer: {exc}", fault="cut", is_retryable=True)
-    if isinstance(exc, Disconnected):
-        how = f"closed the connection without an answer{f': {exc}' if str(exc) else ''}"
-        return UpstreamError(f"{where} {how}", fault="connect", is_retryable=True)
-    return UpstreamError(_REASONS[type(exc)].format(where=where, why=exc), fault="connect", is_retryable=True)
-
-
-_REASONS: Final[dict[type[CallFailed], str]] = {
-    BadAddress: "{where} is not an address: {why}",
-    BadRequest: "{where} was not called: {why}",
-    LookupFailed: "cannot look up {where}: {why}",
-    ConnectFailed: "cannot connect to {where}: {why}",
-    TlsFailed: "TLS to {where} failed: {why}",
-    NotHttp: "{where} did not answer in HTTP: {why}",
-}
-
-
-def _host(url: str) -> str:
-    """For messages: no credentials, and no path, which may be a secret too."""
-    try:
-        return urllib.parse.urlsplit(url).netloc.rpartition("@")[2] or "the URL"
-    except ValueError:
-        return "the URL"
 
 
 def proxy_for(url: str, proxies: Mapping[str, str]) -> str | None:

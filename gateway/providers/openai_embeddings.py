@@ -8,7 +8,8 @@ from gateway.errors import UpstreamError
 from gateway.offload import offloaded
 from gateway.policy.schema_models import OpenAIProvider
 from gateway.providers.base import Call, Exchange, Piece, Sending
-from gateway.providers.http import HttpClient, HttpResponse
+from gateway.providers.http import HttpClient
+from gateway.providers.http_response import HttpResponse
 from gateway.providers.refusal import UNREADABLE, no_page, refusal, reported, unreadable
 from gateway.request import DialectName
 from gateway.wire_usage import read_usage

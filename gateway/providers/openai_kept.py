@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.policy.schema_models import OpenAIProvider
-from gateway.providers.http import HttpClient, HttpResponse, addressed
+from gateway.providers.http import HttpClient, addressed
+from gateway.providers.http_response import HttpResponse
 from gateway.providers.refusal import no_page, refusal
 
 FINE: Final = range(200, 300)

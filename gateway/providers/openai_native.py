@@ -8,7 +8,7 @@ from gateway.providers.base import Piece
 from gateway.providers.event_stream import EventReader
 
 
-class NativeEvents:
+class NativeEvents(EventReader):
     """Reads as `reader` does. An event that means nothing to it is passed on all the same, but for comments and [DONE], which
     the caller gets of us.
     """
@@ -16,12 +16,9 @@ class NativeEvents:
     def __init__(self, reader: EventReader) -> None:
         self._reader = reader
 
-    @property
-    def is_whole(self) -> bool:
-        return self._reader.is_whole
-
     def read(self, event: bytes, data: bytes | None) -> list[Piece]:
         pieces = self._reader.read(event, data)
+        self.is_whole = self._reader.is_whole
         if not data or data == b"[DONE]":
             return pieces
         if not pieces or pieces[-1].is_end:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
+from typing import Final
 
 import msgspec
 
-from gateway.chat import Chunk, read_service_tier, read_whole, worst_finish
+from gateway.chat import Choice, Chunk, read_service_tier, read_whole, worst_finish
 from gateway.chat_forms import to_events
 from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
@@ -14,6 +14,8 @@ from gateway.providers.refusal import UNREADABLE, reported, unreadable
 from gateway.sse import event_data
 from gateway.usage import Usage
 from gateway.wire_usage import ABSENT, read_usage
+
+NO_CHOICE: Final = Choice()  # of an answer that has none: there is no message in it either
 
 
 def piece_of(event: bytes, chunk: Chunk) -> Piece:
@@ -52,14 +54,16 @@ def whole_pieces(name: str, body: bytes, *, as_stream: bool, secret: str | None 
         raise unreadable(name, "a chat completion", body, exc) from exc
     if chunk.error != ABSENT:
         raise reported(name, bytes(chunk.error), secret)
-    if not chunk.choices or any(choice.message is None for choice in chunk.choices):
-        raise UpstreamError(f"{name}: the answer holds no message", fault="empty", is_retryable=True)
+    finish, said, has_content = None, "", False
+    for choice in chunk.choices or (NO_CHOICE,):
+        if choice.message is None:
+            raise UpstreamError(f"{name}: the answer holds no message", fault="empty", is_retryable=True)
+        finish = worst_finish(finish, choice.finish_reason)
+        if (text := choice.message.said()) is not None:
+            has_content = True
+            said += text
     usage = read_usage(chunk.usage, chunk.service_tier)
-    messages = [choice.message for choice in chunk.choices if choice.message is not None]
-    text = messages[0].text() if len(messages) == 1 else "".join([message.text() for message in messages])
-    finish = functools.reduce(worst_finish, [choice.finish_reason for choice in chunk.choices], None)
-    has_content = any([message.has_content() for message in messages])
     if not as_stream:
-        return [Piece(data=body, has_content=has_content, text=text, usage=usage, finish=finish, is_end=True)]
+        return [Piece(data=body, has_content=has_content, text=said, usage=usage, finish=finish, is_end=True)]
     events = to_events(body)
-    return [Piece(data=events, has_content=has_content, text=text, usage=usage, finish=finish), Piece(is_end=True)]
+    return [Piece(data=events, has_content=has_content, text=said, usage=usage, finish=finish), Piece(is_end=True)]

@@ -255,6 +255,27 @@ def test_who_waits_is_woken_and_may_stop_waiting() -> None:
     asyncio.run(scenario())
 
 
+def test_who_listens_is_told_of_each_arrival_until_the_call_is_over() -> None:
+    async def scenario() -> None:
+        connection, _, home = connected(asyncio.get_running_loop())
+        connection.send(b"GET / HTTP/1.1\r\n\r\n", b"")
+        connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n")
+        heard: list[bytes] = []
+        connection.listen(lambda: heard.append(connection.take()))
+        connection.data_received(b"ab")
+        connection.data_received(b"cdef")
+        assert heard == [b"ab", b"cdef"] and connection.is_complete
+        connection.leave()
+        assert home.kept == [connection]
+        connection.send(b"GET / HTTP/1.1\r\n\r\n", b"")
+        connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")
+        connection.listen(lambda: heard.append(str(connection.failure).encode()))
+        connection.connection_lost(OSError(5, "broken"))
+        assert heard[2:] == [b"[Errno 5] broken"], "the first one hears nothing of the second call"
+
+    asyncio.run(scenario())
+
+
 async def _wait(arrival: asyncio.Future[None]) -> None:
     await arrival
 

@@ -226,7 +226,7 @@ def test_a_server_that_sends_what_nobody_reads_is_made_to_wait(run: Any) -> None
         response = await client.post(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, b"", connect_s=5)
         await asyncio.sleep(0.3)
         assert sent < 50_000_000  # what the kernel's buffers hold, and ours
-        assert len(response.read_now()) <= UNREAD_BYTES_MAX + 1024 * 1024
+        assert len(response.take() or b"") <= UNREAD_BYTES_MAX + 1024 * 1024
         assert sent < 50_000_000
         assert 90_000_000 < len(await response.read_whole(100_000_000)) < 100_000_000
         assert pool_of(client).idle_count == 1
@@ -352,18 +352,17 @@ def test_connect_s_bounds_the_handshake_too(run: Any) -> None:
             left.set()
 
         left = asyncio.Event()
-        server = await asyncio.start_server(never, "127.0.0.1", 0)
         client, sending = HttpClient("test", {}), Sending()
-        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        with pytest.raises(UpstreamError) as caught:
-            await client.post(url, {}, b"", connect_s=0.2, sending=sending)
-        assert caught.value.fault == "timeout" and not sending.has_line
-        assert "no connection to 127.0.0.1" in caught.value.message
-        async with asyncio.timeout(2):
-            await left.wait()
-        await client.aclose()
-        server.close()
-        await server.wait_closed()
+        async with await asyncio.start_server(never, "127.0.0.1", 0) as server:
+            url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+            with pytest.raises(UpstreamError) as caught:
+                # On a busy machine the authorities alone, read in a thread, take a tenth of it.
+                await client.post(url, {}, b"", connect_s=1, sending=sending)
+            assert caught.value.fault == "timeout" and not sending.has_line
+            assert "no connection to 127.0.0.1" in caught.value.message
+            async with asyncio.timeout(2):
+                await left.wait()
+            await client.aclose()
 
     run(scenario())
 

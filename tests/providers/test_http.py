@@ -10,7 +10,8 @@ import pytest
 
 from gateway.errors import UpstreamError
 from gateway.http1.decoding import PIECE_BYTES_MAX
-from gateway.providers.http import ERROR_BYTES_MAX, FINISH_S, HttpClient, HttpResponse, addressed, proxy_for
+from gateway.providers.http import HttpClient, addressed, proxy_for
+from gateway.providers.http_response import ERROR_BYTES_MAX, FINISH_S, HttpResponse
 from tests.scripted_server import CUT, HANG, Reply, ScriptedServer, json_reply, sse_reply
 
 PROXIES = {"http": "http://proxy.test:1", "https": "http://proxy.test:2"}
@@ -35,11 +36,11 @@ def with_answer(reply: Reply, look: Callable[[HttpResponse, HttpClient], Awaitab
 
 def test_what_is_there_is_read_without_waiting() -> None:
     async def look(response: HttpResponse, _: HttpClient) -> None:
-        while not (chunk := response.read_now()):
+        while (chunk := response.take()) is None:
             assert not response.is_read
             await asyncio.sleep(0)
         assert chunk == b'{"a": 1}' and response.is_read
-        assert (response.read_now(), await response.read_chunk(), await response.read_whole()) == (b"", b"", b"")
+        assert (response.take(), await response.read_chunk(), await response.read_whole()) == (b"", b"", b"")
         response.close()
 
     assert with_answer(json_reply({"a": 1}), look) == 1

@@ -10,9 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.chat import read_chunk
+from gateway.errors import UpstreamError
 from gateway.providers.base import Piece
 from gateway.providers.http import HttpClient
 from gateway.providers.openai import OpenAIProvider
+from gateway.providers.openai_events import OpenAIEvents
 from gateway.usage import Usage
 from tests.providers.openai_calls import (
     COUNT,
@@ -72,6 +74,50 @@ def test_stream_passes_unchanged_without_its_terminator() -> None:
 def test_stream_is_the_same_however_it_is_cut(cuts: list[int]) -> None:
     whole = b": ping\n\n" + ROLE + HI + THERE + STOP + USAGE + DONE
     assert shown(stream(*split(whole, cuts))) == ROLE + HI + THERE + STOP + USAGE
+
+
+SECOND = event({"content": "!"}, index=1)
+CALLING = event({"tool_calls": [{"index": 0, "id": "t", "function": {"name": "f", "arguments": "{}"}}]})
+THINKING = event({"content": None, "reasoning_content": "hm"})
+NOTHING = event({"content": ""})
+COUNTING = event({"content": "x"}, usage=COUNT)
+
+
+@pytest.mark.parametrize(
+    ("events", "runs"),
+    [
+        ([HI, THERE, HI], [[HI], [THERE, HI]]),  # with the first, its choice begins
+        ([ROLE, HI, THERE, STOP], [[ROLE], [HI, THERE], [STOP]]),
+        ([ROLE, HI, NOTHING, THERE], [[ROLE], [HI], [NOTHING], [THERE]]),
+        ([ROLE, THINKING, THINKING, HI, CALLING], [[ROLE], [THINKING, THINKING, HI, CALLING]]),
+        ([HI, SECOND, THERE, SECOND], [[HI], [SECOND], [THERE, SECOND]]),
+        (
+            [HI, event({"content": "x"}, usage=COUNT), THERE, USAGE],
+            [[HI], [event({"content": "x"}, usage=COUNT)], [THERE], [USAGE]],
+        ),
+        ([HI, THERE, event({"content": "x"}, "")], [[HI], [THERE, event({"content": "x"}, "")]]),
+    ],
+)
+def test_events_that_come_together_and_only_say_more_are_one_piece(events: list[bytes], runs: list[list[bytes]]) -> None:
+    pieces: list[Piece] = []
+    OpenAIEvents("p").read_lines(b"".join(events), [one[6:-2] for one in events], pieces)
+    assert [piece.data for piece in pieces] == [b"".join(run) for run in runs]
+    alone = OpenAIEvents("p")
+    for piece, run in zip(pieces, runs, strict=True):
+        each = [one for event_ in run for one in alone.read(event_, event_[6:-2])]
+        assert (piece.text, piece.has_content) == ("".join(one.text for one in each), each[0].has_content)
+        assert (piece.finish, piece.usage, piece.is_usage_only) == (each[-1].finish, each[-1].usage, each[-1].is_usage_only)
+        assert piece.events == len(run)
+
+
+def test_nothing_behind_the_terminator_is_read_and_what_came_before_an_error_is() -> None:
+    pieces: list[Piece] = []
+    OpenAIEvents("p").read_lines(b"", [HI[6:-2], STOP[6:-2], b"[DONE]", b"oops"], pieces)
+    assert [piece.is_end for piece in pieces] == [False, False, True]
+    pieces.clear()
+    with pytest.raises(UpstreamError):
+        OpenAIEvents("p").read_lines(b"", [HI[6:-2], THERE[6:-2], b"", b"oops"], pieces)
+    assert shown(pieces) == HI + THERE
 
 
 def test_character_split_over_chunks_arrives_whole() -> None:

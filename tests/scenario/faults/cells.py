@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from gateway.providers.http import ERROR_S
+from gateway.providers.http_response import ERROR_S
 from tests.scenario.faults.matrix import BREAKING, CALLER, FAULTS, KINDS, MODES, NOT_IN_TIME, ODD, Fault, Kind, Mode
 from tests.scenario.faults.outcomes import Breaks, Counted, Fails, Leaves, Outcome, Passes, Refuses, Wait
 from tests.scenario.faults.plays import DATE_S, SLOW_S, Asked
