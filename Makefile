@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 # Half of what the tests do is wait, so there are more of them at a time than cores.
 TEST_WORKERS ?= 4
+# Where it is set, as in many containers, each process that a test starts would compile the gateway anew.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.locked
 

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -92,7 +91,7 @@ def running_gateway(folder: Path, policy: str, **environment: str) -> Iterator[s
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until and process.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+        with contextlib.suppress(OSError):  # nobody listens yet, or is still too busy to answer in time
             urllib.request.urlopen(url, timeout=2).close()
             return
         time.sleep(0.05)
