@@ -55,6 +55,20 @@ def test_a_reply_in_time_is_given() -> None:
     scene(scenario)
 
 
+def test_a_call_for_which_no_time_is_left_is_not_made_and_no_fault_of_the_store() -> None:
+    async def scenario(guard: StoreGuard, causes: list[str]) -> None:
+        asked = []
+
+        async def call() -> None:
+            asked.append(True)
+
+        with pytest.raises(StoreUnavailable, match="no time left"):
+            await guard.call(call, -0.6)
+        assert (asked, causes, guard.is_open) == ([], ["timeout"], False)
+
+    scene(scenario)
+
+
 def test_silence_opens_the_breaker_and_the_next_are_spared_the_wait() -> None:
     async def scenario(guard: StoreGuard, causes: list[str]) -> None:
         clock = asyncio.get_running_loop().time

@@ -15,7 +15,7 @@ from typing import Final
 from gateway.errors import StoreUnavailable
 from gateway.limits.base import BUCKETS, MICROS, Ask, Correction, Level, Window
 from gateway.redis_link import RedisLink
-from gateway.redis_script import Call, Script, Trips, ping
+from gateway.redis_script import TRIP_S, Call, Script, Trips, ping
 
 PREFIX: Final = "turnout:limit:"
 
@@ -118,11 +118,11 @@ Reply = asyncio.Future["list[Reserved] | StoreUnavailable"]
 
 
 class RedisCounts:
-    """The windows in the Redis of a link, which is its own to close."""
+    """The windows in the Redis of a link, which is its own to close. trip_s: after which a round trip is given up."""
 
-    def __init__(self, link: RedisLink, reserve: str = RESERVE, settle: str = SETTLE) -> None:
+    def __init__(self, link: RedisLink, reserve: str = RESERVE, settle: str = SETTLE, trip_s: float = TRIP_S) -> None:
         self._link, self._settle = link, Script(settle)
-        self._trips = Trips(link, Script(reserve), "limits-trips")
+        self._trips = Trips(link, Script(reserve), "limits-trips", trip_s)
 
     @property
     def address(self) -> str:

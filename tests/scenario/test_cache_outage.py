@@ -14,7 +14,8 @@ from tests.live_gateway import LiveGateway
 from tests.redis_server import RedisServer
 from tests.scenario.policies import one_model
 
-POLICY = one_model(route="cache: {mode: semantic, ttl: 1h}")
+# The time for a request is no matter here, and a shared machine may be away for half a second.
+POLICY = one_model(route="cache: {mode: semantic, ttl: 1h}").replace("total: 600ms", "total: 20s")
 CALLERS = 8
 ADDED_S_MAX = 0.25  # 50 ms by design; the machine is shared
 
